@@ -1,0 +1,100 @@
+//! p(x|z): the densities that a decoder's output parameterises.
+
+use crate::NamedTensors;
+use tch::{Kind, Reduction, Tensor};
+
+const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
+
+/// The spread of a Gaussian or Laplace likelihood: one number for all pixels.
+#[derive(Debug)]
+pub enum Scale {
+    /// A constant.
+    Fixed(f64),
+    /// exp of a parameter, learnt with the decoder (at the optimum σ² is the mean squared error; docs/mathematics.md §1).
+    Learnt {
+        /// Logarithm of the scale, a scalar.
+        log_scale: Tensor,
+    },
+}
+
+/// p(x|z) given what the decoder returns.
+#[derive(Debug)]
+pub enum Likelihood {
+    /// Independent Bernoulli pixels; the decoder returns logits. On grey pixels this is a pseudo-likelihood, not a normalised density.
+    Bernoulli,
+    /// N(f(z), σ²) per pixel; the decoder returns the mean.
+    Gaussian(Scale),
+    /// Laplace(f(z), b) per pixel; the decoder returns the median.
+    Laplace(Scale),
+}
+
+impl Scale {
+    fn log(&self, like: &Tensor) -> Tensor {
+        match self {
+            // `full` builds the constant on the device: no host copy in a step.
+            Self::Fixed(scale) => Tensor::full([], scale.ln(), (like.kind(), like.device())),
+            Self::Learnt { log_scale } => log_scale.shallow_clone(),
+        }
+    }
+}
+
+impl Likelihood {
+    /// log p(x|z) in nats, summed over channels and pixels.
+    ///
+    /// Shapes: `x` `[B, C, H, W]`, `decoded` `[B, C, H, W]` or `[K, B, C, H, W]`; result `[B]` or `[K, B]`.
+    pub fn log_likelihood(&self, x: &Tensor, decoded: &Tensor) -> Tensor {
+        let (image, output) = (x.size(), decoded.size());
+        assert!(
+            output.ends_with(&image) && output.len() <= image.len() + 1,
+            "decoded must have x's shape {image:?}, with K samples in front at most; got {output:?}"
+        );
+        let per_pixel = match self {
+            Self::Bernoulli => bernoulli_log_density(x, decoded),
+            Self::Gaussian(scale) => gaussian_log_density(x, decoded, &scale.log(decoded)),
+            Self::Laplace(scale) => laplace_log_density(x, decoded, &scale.log(decoded)),
+        };
+        per_pixel.flatten(-3, -1).sum_dim_intlist(-1, false, None)
+    }
+
+    /// E[x|z], the picture to show, of `decoded`'s shape. Not clamped: a Gaussian's mean may leave `[0, 1]`.
+    pub fn mean(&self, decoded: &Tensor) -> Tensor {
+        match self {
+            Self::Bernoulli => decoded.sigmoid(),
+            Self::Gaussian(_) | Self::Laplace(_) => decoded.shallow_clone(),
+        }
+    }
+
+    /// What the likelihood learns: `log_scale`, or nothing.
+    pub fn parameters(&self) -> NamedTensors {
+        match self {
+            Self::Gaussian(Scale::Learnt { log_scale }) | Self::Laplace(Scale::Learnt { log_scale }) => {
+                vec![("log_scale".to_owned(), log_scale.shallow_clone())]
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+/// log Bernoulli(x; σ(logit)) per pixel, in the softplus form, finite at any finite logit; `x` in `[0, 1]`.
+///
+/// ```text
+/// x l − softplus(l)
+/// ```
+pub fn bernoulli_log_density(x: &Tensor, logits: &Tensor) -> Tensor {
+    -logits.binary_cross_entropy_with_logits::<Tensor>(&x.expand_as(logits), None, None, Reduction::None)
+}
+
+/// log N(x; mean, exp(2 log_scale)) per pixel.
+pub fn gaussian_log_density(x: &Tensor, mean: &Tensor, log_scale: &Tensor) -> Tensor {
+    ((x - mean) * (-log_scale).exp()).square() * -0.5 - log_scale - 0.5 * LOG_2_PI
+}
+
+/// log Laplace(x; median, exp(log_scale)) per pixel: `−|x − m|/b − log 2b`.
+pub fn laplace_log_density(x: &Tensor, median: &Tensor, log_scale: &Tensor) -> Tensor {
+    (x - median).abs() * -(-log_scale).exp() - log_scale - std::f64::consts::LN_2
+}
+
+/// A learnt scale that starts at `start`, a float32 parameter on `device`.
+pub fn learnt_scale(start: f64, device: tch::Device) -> Scale {
+    Scale::Learnt { log_scale: Tensor::full([], start.ln(), (Kind::Float, device)).set_requires_grad(true) }
+}

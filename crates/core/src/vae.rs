@@ -1,0 +1,116 @@
+//! Encoder, decoder and likelihood as one model.
+
+use crate::named::prefixed;
+use crate::{ForwardPass, Gaussian, Likelihood, NamedTensors, Network, Posterior};
+use elbo_native::Generator;
+use tch::Tensor;
+
+/// Infers q(z|x) and draws from it.
+pub trait Encoder: std::fmt::Debug + Send {
+    /// q(z|x) for a batch `[B, C, H, W]`, and `samples` reparameterised draws: `[B, D]`, or `[K, B, D]` for more than one.
+    fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor);
+
+    /// Parameters, by names below `encoder.`.
+    fn parameters(&self) -> NamedTensors;
+}
+
+/// A network whose last layer holds mean and log-variance side by side: `[B, 2 D]`, the mean first.
+#[derive(Debug)]
+pub struct GaussianEncoder {
+    network: Box<dyn Network>,
+}
+
+impl GaussianEncoder {
+    /// Wraps a network that returns `[B, 2 D]`.
+    pub fn new(network: Box<dyn Network>) -> Self {
+        Self { network }
+    }
+}
+
+impl Encoder for GaussianEncoder {
+    fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+        let mut halves = self.network.forward(x).chunk(2, -1);
+        let log_var = halves.pop().expect("chunk(2) returns two halves");
+        let mean = halves.pop().expect("chunk(2) returns two halves");
+        let gaussian = Gaussian::new(mean, log_var);
+        let z = gaussian.sample(noise, samples);
+        (Posterior::Gaussian(gaussian), z)
+    }
+
+    fn parameters(&self) -> NamedTensors {
+        self.network.parameters()
+    }
+}
+
+/// A variational autoencoder with a standard normal prior.
+#[derive(Debug)]
+pub struct Vae {
+    encoder: Box<dyn Encoder>,
+    decoder: Box<dyn Network>,
+    likelihood: Likelihood,
+    latent: i64,
+    image: [i64; 3],
+}
+
+impl Vae {
+    /// Puts a model together. `decoder` maps `[B, latent]` to `[B, C, H, W]` with `image` = `[C, H, W]`.
+    pub fn new(
+        encoder: Box<dyn Encoder>,
+        decoder: Box<dyn Network>,
+        likelihood: Likelihood,
+        latent: i64,
+        image: [i64; 3],
+    ) -> Self {
+        Self { encoder, decoder, likelihood, latent, image }
+    }
+
+    /// x → q(z|x), z, p(x|z), with `samples` draws per example.
+    pub fn forward(&self, x: &Tensor, noise: &Generator, samples: i64) -> ForwardPass {
+        let (posterior, z) = self.encoder.infer(x, noise, samples);
+        let decoded = self.decode(&z);
+        let log_likelihood = self.likelihood.log_likelihood(x, &decoded);
+        ForwardPass::new(x.shallow_clone(), posterior, z, decoded, log_likelihood)
+    }
+
+    /// q(z|x) and one draw `[B, D]`.
+    pub fn encode(&self, x: &Tensor, noise: &Generator) -> (Posterior, Tensor) {
+        self.encoder.infer(x, noise, 1)
+    }
+
+    /// What the decoder returns for `z` (`[.., D]`): `[.., C, H, W]`.
+    pub fn decode(&self, z: &Tensor) -> Tensor {
+        let size = z.size();
+        assert_eq!(size.last(), Some(&self.latent), "z must be [.., {}], got {size:?}", self.latent);
+        let decoded = self.decoder.forward(&z.reshape([-1, self.latent]));
+        let shape: Vec<i64> = size[..size.len() - 1].iter().chain(&self.image).copied().collect();
+        decoded.reshape(shape)
+    }
+
+    /// E[x|z], the pictures to show: `[.., D]` → `[.., C, H, W]`.
+    pub fn decode_mean(&self, z: &Tensor) -> Tensor {
+        self.likelihood.mean(&self.decode(z))
+    }
+
+    /// p(x|z).
+    pub fn likelihood(&self) -> &Likelihood {
+        &self.likelihood
+    }
+
+    /// Number of latent dimensions D.
+    pub fn latent(&self) -> i64 {
+        self.latent
+    }
+
+    /// `[C, H, W]`.
+    pub fn image(&self) -> [i64; 3] {
+        self.image
+    }
+
+    /// All parameters: `encoder.*`, `decoder.*`, `likelihood.*`.
+    pub fn parameters(&self) -> NamedTensors {
+        let mut all = prefixed("encoder", self.encoder.parameters());
+        all.extend(prefixed("decoder", self.decoder.parameters()));
+        all.extend(prefixed("likelihood", self.likelihood.parameters()));
+        all
+    }
+}
