@@ -1,1 +1,5 @@
-//! elbo-runner
+//! Runs of elbo: configuration, the one loop, checkpoints, resume.
+
+pub mod files;
+pub mod records;
+pub mod terminal;
