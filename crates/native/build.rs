@@ -1,1 +1,89 @@
-fn main() {}
+//! Compiles the C++ shim against the libtorch that torch-sys found, and makes that libtorch findable for whatever cargo runs.
+
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+/// The version that the tch of this workspace is written for.
+const LIBTORCH_VERSION: &str = "2.11.0";
+
+const SOURCES: [&str; 7] = [
+    "cpp/adam.cpp",
+    "cpp/call.cpp",
+    "cpp/context.cpp",
+    "cpp/error.cpp",
+    "cpp/generator.cpp",
+    "cpp/gradients.cpp",
+    "cpp/recorder.cpp",
+];
+
+fn main() {
+    println!("cargo::rerun-if-changed=build.rs");
+    println!("cargo::rerun-if-changed=cpp");
+    let Some(lib) = env::var_os("DEP_TCH_LIBTORCH_LIB").map(PathBuf::from) else {
+        println!("cargo::error=torch-sys does not say where libtorch is: run `make setup`");
+        return;
+    };
+    let root = lib.parent().expect("the lib folder of libtorch lies in a folder").to_path_buf();
+    // A path that does not exist makes cargo run this again and again, which is what a missing libtorch asks for.
+    println!("cargo::rerun-if-changed={}", root.join("version.py").display());
+    if let Err(reason) = check(&root) {
+        println!("cargo::error={reason}: run `make setup`");
+        return;
+    }
+    compile(&root);
+    publish(&lib);
+    println!("cargo::rustc-link-lib=torch_cpu");
+    println!("cargo::rustc-link-lib=c10");
+}
+
+fn check(root: &Path) -> Result<(), String> {
+    for needed in ["lib/libtorch_cpu.so", "lib/libc10.so", "include/ATen/ATen.h"] {
+        if !root.join(needed).exists() {
+            return Err(format!("no libtorch in {} ({needed} is missing)", root.display()));
+        }
+    }
+    let found = version(root).ok_or_else(|| format!("the libtorch in {} does not say its version", root.display()))?;
+    if found.split('+').next() != Some(LIBTORCH_VERSION) {
+        return Err(format!("libtorch {LIBTORCH_VERSION} is needed, {} holds {found}", root.display()));
+    }
+    Ok(())
+}
+
+/// From the wheel's `version.py`, or from the `build-version` of a libtorch archive.
+fn version(root: &Path) -> Option<String> {
+    if let Ok(plain) = fs::read_to_string(root.join("build-version")) {
+        return Some(plain.trim().to_owned());
+    }
+    let python = fs::read_to_string(root.join("version.py")).ok()?;
+    let line = python.lines().find(|line| line.starts_with("__version__"))?;
+    line.split('\'').nth(1).map(str::to_owned)
+}
+
+fn compile(root: &Path) {
+    cc::Build::new()
+        .cpp(true)
+        .std("c++17")
+        .pic(true)
+        .opt_level(1) // glue: the work is done inside libtorch
+        .define("_GLIBCXX_USE_CXX11_ABI", "1")
+        // libtorch is built with it, and classes of its headers (RecordFunction) have one field more without it.
+        .define("NDEBUG", None)
+        .flag("-isystem")
+        .flag(root.join("include"))
+        .flag("-isystem")
+        .flag(root.join("include/torch/csrc/api/include"))
+        .files(SOURCES)
+        .compile("elbo_shim");
+}
+
+/// Cargo puts a search path that lies in the target folder on the library path of everything it runs: programs, tests, doctests.
+/// So `OUT_DIR` gets a link to libtorch's own folder.
+fn publish(lib: &Path) {
+    let link = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join("torchlib");
+    let target = lib.canonicalize().expect("the folder was seen a moment ago");
+    if link.is_symlink() {
+        fs::remove_file(&link).expect("a link in OUT_DIR can be removed");
+    }
+    std::os::unix::fs::symlink(target, &link).expect("a link in OUT_DIR can be made");
+    println!("cargo::rustc-link-search=native={}", link.display());
+}
