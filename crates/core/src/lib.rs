@@ -10,9 +10,11 @@
 //! | [`vae`], [`forward`] | x → q(z\|x), z, p(x\|z): all that an objective may look at |
 //! | [`optimizer`], [`player`] | Adam, `AdamW`, `RMSProp`, SGD over named state, with a device flag that skips an update |
 //! | [`schedule`], [`weight`] | weights and learning rates as arithmetic on the device's step counter |
+//! | [`config`] | values of a configuration that say what they expected |
 //! | [`algorithm`], [`scalars`] | one training step: the contract between methods and the loop |
 
 pub mod algorithm;
+pub mod config;
 pub mod forward;
 pub mod initialisation;
 pub mod layers;

@@ -1,7 +1,7 @@
 //! p(x|z): the densities that a decoder's output parameterises.
 
 use crate::NamedTensors;
-use tch::{Kind, Reduction, Tensor};
+use tch::{Reduction, Tensor};
 
 const LOG_2_PI: f64 = 1.837_877_066_409_345_5;
 
@@ -92,9 +92,4 @@ pub fn gaussian_log_density(x: &Tensor, mean: &Tensor, log_scale: &Tensor) -> Te
 /// log Laplace(x; median, exp(log_scale)) per pixel: `−|x − m|/b − log 2b`.
 pub fn laplace_log_density(x: &Tensor, median: &Tensor, log_scale: &Tensor) -> Tensor {
     (x - median).abs() * -(-log_scale).exp() - log_scale - std::f64::consts::LN_2
-}
-
-/// A learnt scale that starts at `start`, a float32 parameter on `device`.
-pub fn learnt_scale(start: f64, device: tch::Device) -> Scale {
-    Scale::Learnt { log_scale: Tensor::full([], start.ln(), (Kind::Float, device)).set_requires_grad(true) }
 }

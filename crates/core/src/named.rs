@@ -26,4 +26,9 @@ impl FieldError {
     pub fn new(field: impl Into<String>, message: impl Into<String>) -> Self {
         Self { field: field.into(), message: message.into() }
     }
+
+    /// `expected <expected>, got <got>`.
+    pub fn expected(field: impl Into<String>, expected: &str, got: impl std::fmt::Display) -> Self {
+        Self::new(field, format!("expected {expected}, got {got}"))
+    }
 }

@@ -92,7 +92,10 @@ impl<'de> Deserialize<'de> for Weight {
         impl<'de> Visitor<'de> for NumberOrRamp {
             type Value = Weight;
             fn expecting(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                write!(formatter, "{EXPECTED}, or a schedule like {{\"schedule\": \"linear\", \"from\": 0, \"to\": 6, \"steps\": 10000}}")
+                write!(
+                    formatter,
+                    "{EXPECTED}, or a schedule like {{\"schedule\": \"linear\", \"from\": 0, \"to\": 6, \"steps\": 10000}}"
+                )
             }
             fn visit_f64<E: serde::de::Error>(self, value: f64) -> Result<Weight, E> {
                 Weight::constant(value).ok_or_else(|| E::custom(format!("expected {EXPECTED}, got {value}")))

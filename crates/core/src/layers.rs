@@ -1,0 +1,156 @@
+//! Layers with parameters: plain tensors in `PyTorch`'s layouts, called `weight` and `bias`.
+
+use crate::NamedTensors;
+use crate::choices;
+use crate::initialisation::{Fan, Initialiser};
+use tch::Tensor;
+
+/// `x Wᵀ + b`.
+#[derive(Debug)]
+pub struct Linear {
+    /// `[outputs, inputs]`.
+    pub weight: Tensor,
+    /// `[outputs]`.
+    pub bias: Tensor,
+}
+
+/// Geometry of a convolution: a square kernel, moved by `stride` over a picture with `padding` zeros around it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// Height and width of the kernel.
+    pub kernel: i64,
+    /// Step between two positions.
+    pub stride: i64,
+    /// Zeros added on every side.
+    pub padding: i64,
+}
+
+/// A two-dimensional convolution.
+#[derive(Debug)]
+pub struct Convolution {
+    /// `[outputs, inputs, kernel, kernel]`.
+    pub weight: Tensor,
+    /// `[outputs]`.
+    pub bias: Tensor,
+    window: Window,
+}
+
+/// The transpose of a two-dimensional convolution: with stride 2 it doubles a picture's size.
+#[derive(Debug)]
+pub struct TransposedConvolution {
+    /// `[inputs, outputs, kernel, kernel]`.
+    pub weight: Tensor,
+    /// `[outputs]`.
+    pub bias: Tensor,
+    window: Window,
+}
+
+choices! {
+    /// A function between layers.
+    pub enum Activation {
+        /// max(0, x).
+        Relu = "relu",
+        /// The hyperbolic tangent.
+        Tanh = "tanh",
+        /// x above 0, exp(x) − 1 below.
+        Elu = "elu",
+        /// x above 0, x/100 below.
+        LeakyRelu = "leaky-relu",
+    }
+}
+
+impl Linear {
+    /// From `inputs` to `outputs` numbers.
+    pub fn new(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64) -> Self {
+        Self::stacked(initialiser, inputs, outputs, 1)
+    }
+
+    /// `parts` layers of `outputs` each, side by side in one product, each drawn by its own fan.
+    pub fn stacked(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64, parts: i64) -> Self {
+        let fan = Fan { inputs, outputs };
+        let weight = initialiser.weight(&[parts * outputs, inputs], fan);
+        let bias = initialiser.bias(parts * outputs, fan);
+        Self { weight, bias }
+    }
+
+    /// `[.., inputs]` → `[.., outputs]`.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        input.linear(&self.weight, Some(&self.bias))
+    }
+
+    /// `weight`, `bias`.
+    pub fn parameters(&self) -> NamedTensors {
+        named(&self.weight, &self.bias)
+    }
+}
+
+impl Window {
+    /// Halves a picture of even size (transposed: doubles it), with kernel 4.
+    pub const HALVING: Self = Self { kernel: 4, stride: 2, padding: 1 };
+    /// Halves a picture of even size with kernel 2, every pixel used once.
+    pub const PAIRING: Self = Self { kernel: 2, stride: 2, padding: 0 };
+
+    /// Kernel positions.
+    fn area(self) -> i64 {
+        self.kernel * self.kernel
+    }
+}
+
+impl Convolution {
+    /// From `inputs` to `outputs` channels.
+    pub fn new(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64, window: Window) -> Self {
+        let fan = Fan { inputs: inputs * window.area(), outputs: outputs * window.area() };
+        let weight = initialiser.weight(&[outputs, inputs, window.kernel, window.kernel], fan);
+        let bias = initialiser.bias(outputs, fan);
+        Self { weight, bias, window }
+    }
+
+    /// `[B, inputs, H, W]` → `[B, outputs, H', W']`.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let Window { stride, padding, .. } = self.window;
+        input.conv2d(&self.weight, Some(&self.bias), [stride; 2], [padding; 2], [1, 1], 1)
+    }
+
+    /// `weight`, `bias`.
+    pub fn parameters(&self) -> NamedTensors {
+        named(&self.weight, &self.bias)
+    }
+}
+
+impl TransposedConvolution {
+    /// From `inputs` to `outputs` channels.
+    pub fn new(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64, window: Window) -> Self {
+        // The fans of the weight as it is stored, which is how PyTorch and TensorFlow count.
+        let fan = Fan { inputs: outputs * window.area(), outputs: inputs * window.area() };
+        let weight = initialiser.weight(&[inputs, outputs, window.kernel, window.kernel], fan);
+        let bias = initialiser.bias(outputs, fan);
+        Self { weight, bias, window }
+    }
+
+    /// `[B, inputs, H, W]` → `[B, outputs, H', W']`.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        let Window { stride, padding, .. } = self.window;
+        input.conv_transpose2d(&self.weight, Some(&self.bias), [stride; 2], [padding; 2], [0, 0], 1, [1, 1])
+    }
+
+    /// `weight`, `bias`.
+    pub fn parameters(&self) -> NamedTensors {
+        named(&self.weight, &self.bias)
+    }
+}
+
+impl Activation {
+    /// Applies it in place: `input` must be the fresh output of a layer, which no backward pass reads.
+    pub fn forward(self, mut input: Tensor) -> Tensor {
+        match self {
+            Self::Relu => input.relu_(),
+            Self::Tanh => input.tanh_(),
+            Self::Elu => input.elu_(),
+            Self::LeakyRelu => input.leaky_relu_(),
+        }
+    }
+}
+
+fn named(weight: &Tensor, bias: &Tensor) -> NamedTensors {
+    vec![("weight".to_owned(), weight.shallow_clone()), ("bias".to_owned(), bias.shallow_clone())]
+}

@@ -1,0 +1,36 @@
+//! Encoders and decoders.
+//!
+//! Parameter names are the checkpoint format. They and the layouts are those of `PyTorch` modules with these attributes, so that a
+//! file written here loads there, and the other way round:
+//!
+//! | network | encoder (`encoder.`) | decoder (`decoder.`) |
+//! |---|---|---|
+//! | `burgess` | `conv1` … `conv4` (`conv3` below 64 pixels), `fc1`, `fc2`, `head` | `fc1`, `fc2`, `fc3`, `deconv1` … `deconv4` (`deconv3`) |
+//! | `locatello` | `conv1` … `conv4`, `fc1`, `head` | `fc1`, `fc2`, `deconv1` … `deconv4` |
+//! | `mlp` | `fc1` … , `head` | `fc1` … , `head` |
+//!
+//! each with `weight` and `bias`: `[outputs, inputs]` (linear), `[outputs, inputs, k, k]` (`conv`), `[inputs, outputs, k, k]`
+//! (`deconv`), `[outputs]` (bias). An encoder's `head` has 2 D outputs: the D means, then the D logarithms of the variances.
+//! Pictures are flattened channel by channel, row by row.
+
+mod burgess;
+mod config;
+mod convolutional;
+mod locatello;
+mod mlp;
+
+pub use config::{LikelihoodName, ModelConfig, NetworkName, Sigma};
+pub use convolutional::{ConvolutionalDecoder, ConvolutionalEncoder};
+pub use mlp::Mlp;
+
+use crate::NamedTensors;
+use tch::Tensor;
+
+/// A function with parameters, from a batch to a batch.
+pub trait Network: std::fmt::Debug + Send {
+    /// `[B, ..]` → `[B, ..]`.
+    fn forward(&self, input: &Tensor) -> Tensor;
+
+    /// Every parameter, live, by its name below the network's own prefix, in a fixed order.
+    fn parameters(&self) -> NamedTensors;
+}
