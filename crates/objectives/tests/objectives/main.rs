@@ -1,0 +1,9 @@
+//! Objectives and estimators against enumerations, closed forms, identities and golden values.
+
+mod closed_forms;
+mod configuration;
+mod golden;
+mod gradients;
+mod identities;
+mod setting;
+mod unbiased;
