@@ -39,8 +39,8 @@ pub fn refusal(expected: &str, value: &Value) -> String {
 ///
 /// # Errors
 /// `expected an integer ≥ 1, got …`.
-pub fn count<'de, D: Deserializer<'de>>(deserializer: D) -> Result<i64, D::Error> {
-    expect(deserializer, COUNT, as_count)
+pub fn count<'de, D: Deserializer<'de>, T: TryFrom<i64>>(deserializer: D) -> Result<T, D::Error> {
+    expect(deserializer, COUNT, |value| as_count(value).and_then(|number| T::try_from(number).ok()))
 }
 
 /// A list of integers of at least 1, or nothing; with `default`.

@@ -52,7 +52,7 @@ impl<'a> Initialiser<'a> {
     /// A weight of shape `size`.
     pub fn weight(&self, size: &[i64], fan: Fan) -> Tensor {
         let (inputs, outputs) = (fan.inputs as f64, fan.outputs as f64);
-        self.leaf(match self.scheme {
+        self.leaf(&match self.scheme {
             Initialisation::PyTorch => self.uniform(size, inputs.sqrt().recip()),
             Initialisation::GlorotUniform => self.uniform(size, (6.0 / (inputs + outputs)).sqrt()),
             Initialisation::GlorotNormal => self.normal(size, (2.0 / (inputs + outputs)).sqrt()),
@@ -63,7 +63,7 @@ impl<'a> Initialiser<'a> {
 
     /// A bias of `size` numbers, for the layer whose weight has this fan.
     pub fn bias(&self, size: i64, fan: Fan) -> Tensor {
-        self.leaf(match self.scheme {
+        self.leaf(&match self.scheme {
             Initialisation::PyTorch => self.uniform(&[size], (fan.inputs as f64).sqrt().recip()),
             _ => Tensor::zeros([size], (Kind::Float, Device::Cpu)),
         })
@@ -71,7 +71,7 @@ impl<'a> Initialiser<'a> {
 
     /// A scalar parameter that starts at `value`.
     pub fn scalar(&self, value: f64) -> Tensor {
-        self.leaf(Tensor::full([], value, (Kind::Float, Device::Cpu)))
+        self.leaf(&Tensor::full([], value, (Kind::Float, Device::Cpu)))
     }
 
     fn uniform(&self, size: &[i64], bound: f64) -> Tensor {
@@ -82,7 +82,7 @@ impl<'a> Initialiser<'a> {
         self.noise.normal(size, Kind::Float) * standard_deviation
     }
 
-    fn leaf(&self, values: Tensor) -> Tensor {
+    fn leaf(&self, values: &Tensor) -> Tensor {
         values.to_device(self.device).set_requires_grad(true)
     }
 }

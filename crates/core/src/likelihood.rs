@@ -48,12 +48,12 @@ impl Likelihood {
             output.ends_with(&image) && output.len() <= image.len() + 1,
             "decoded must have x's shape {image:?}, with K samples in front at most; got {output:?}"
         );
-        let per_pixel = match self {
-            Self::Bernoulli => bernoulli_log_density(x, decoded),
-            Self::Gaussian(scale) => gaussian_log_density(x, decoded, &scale.log(decoded)),
-            Self::Laplace(scale) => laplace_log_density(x, decoded, &scale.log(decoded)),
-        };
-        per_pixel.flatten(-3, -1).sum_dim_intlist(-1, false, None)
+        match self {
+            // Negated after the sum, over B numbers instead of all pixels.
+            Self::Bernoulli => -sum_over_pixels(&bernoulli_cross_entropy(x, decoded)),
+            Self::Gaussian(scale) => sum_over_pixels(&gaussian_log_density(x, decoded, &scale.log(decoded))),
+            Self::Laplace(scale) => sum_over_pixels(&laplace_log_density(x, decoded, &scale.log(decoded))),
+        }
     }
 
     /// E[x|z], the picture to show, of `decoded`'s shape. Not clamped: a Gaussian's mean may leave `[0, 1]`.
@@ -81,15 +81,24 @@ impl Likelihood {
 /// x l − softplus(l)
 /// ```
 pub fn bernoulli_log_density(x: &Tensor, logits: &Tensor) -> Tensor {
-    -logits.binary_cross_entropy_with_logits::<Tensor>(&x.expand_as(logits), None, None, Reduction::None)
+    -bernoulli_cross_entropy(x, logits)
 }
 
-/// log N(x; mean, exp(2 log_scale)) per pixel.
+fn bernoulli_cross_entropy(x: &Tensor, logits: &Tensor) -> Tensor {
+    logits.binary_cross_entropy_with_logits::<Tensor>(&x.expand_as(logits), None, None, Reduction::None)
+}
+
+/// `[.., C, H, W]` → `[..]`.
+fn sum_over_pixels(values: &Tensor) -> Tensor {
+    values.flatten(-3, -1).sum_dim_intlist(-1, false, None)
+}
+
+/// `log N(x; mean, exp(2 log_scale))` per pixel.
 pub fn gaussian_log_density(x: &Tensor, mean: &Tensor, log_scale: &Tensor) -> Tensor {
     ((x - mean) * (-log_scale).exp()).square() * -0.5 - log_scale - 0.5 * LOG_2_PI
 }
 
-/// log Laplace(x; median, exp(log_scale)) per pixel: `−|x − m|/b − log 2b`.
+/// `log Laplace(x; median, exp(log_scale))` per pixel: `−|x − m|/b − log 2b`.
 pub fn laplace_log_density(x: &Tensor, median: &Tensor, log_scale: &Tensor) -> Tensor {
     (x - median).abs() * -(-log_scale).exp() - log_scale - std::f64::consts::LN_2
 }

@@ -27,6 +27,11 @@ impl FieldError {
         Self { field: field.into(), message: message.into() }
     }
 
+    /// The same error as seen from the object that holds the checked one: `hidden` becomes `model.hidden`.
+    pub fn under(self, parent: &str) -> Self {
+        Self { field: format!("{parent}.{}", self.field), ..self }
+    }
+
     /// `expected <expected>, got <got>`.
     pub fn expected(field: impl Into<String>, expected: &str, got: impl std::fmt::Display) -> Self {
         Self::new(field, format!("expected {expected}, got {got}"))

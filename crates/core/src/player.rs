@@ -68,7 +68,7 @@ impl Player {
 pub fn non_finite(loss: &Tensor, gradients: &[Tensor]) -> anyhow::Result<(Tensor, Tensor)> {
     let norm = elbo_native::global_norm(gradients)?;
     let sum = loss.detach() + &norm;
-    // 0 for a finite sum; NaN, which differs from 0, for any other.
-    let flag = (&sum - &sum).ne(0.0).to_kind(Kind::Float);
+    // 0 times the sum is 0 where it is finite; elsewhere it is NaN, which differs from 0.
+    let flag = (sum * 0.0).ne(0.0).to_kind(Kind::Float);
     Ok((flag, norm))
 }

@@ -19,7 +19,7 @@ pub struct Gaussian {
 /// Evaluation branches on this, never on the method that trained the model.
 #[derive(Debug)]
 pub enum Posterior {
-    /// q(z|x) = N(mean, exp(log_var)).
+    /// `q(z|x) = N(mean, exp(log_var))`.
     Gaussian(Gaussian),
     /// Known only through its samples, and perhaps its first two moments (docs/mathematics.md §7).
     Implicit {
@@ -78,7 +78,7 @@ impl Posterior {
         self.kl_to_prior_per_dimension().sum_dim_intlist(-1, false, None)
     }
 
-    /// KL(q(z_d|x) ‖ N(0, 1)) in nats, `[B, D]`.
+    /// `KL(q(z_d|x) ‖ N(0, 1))` in nats, `[B, D]`.
     ///
     /// # Panics
     /// For an implicit posterior, as [`Posterior::kl_to_prior`].
@@ -119,7 +119,7 @@ pub fn kl_between_normals(mean: &Tensor, log_var: &Tensor, other_mean: &Tensor, 
     ((log_ratio.expm1() - log_ratio + distance) * 0.5).sum_dim_intlist(-1, false, None)
 }
 
-/// log N(z_d; mean_d, exp(log_var_d)) in nats per coordinate. Shapes broadcast against each other.
+/// `log N(z_d; mean_d, exp(log_var_d))` in nats per coordinate. Shapes broadcast against each other.
 pub fn normal_log_density(z: &Tensor, mean: &Tensor, log_var: &Tensor) -> Tensor {
     ((z - mean).square() * (-log_var).exp() + log_var + LOG_2_PI) * -0.5
 }

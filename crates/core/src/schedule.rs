@@ -1,11 +1,11 @@
 //! Values that change with the step, as arithmetic on the device.
 
-use serde::{Deserialize, Serialize};
+use crate::choices;
 use tch::{Kind, Tensor};
 
 /// A value as a function of the number of updates done.
 ///
-/// In a configuration it is a number, or an object:
+/// In a configuration (as a [`Weight`](crate::Weight)) it is a number, or an object:
 /// ```json
 /// { "schedule": "linear", "from": 0.0, "to": 6.0, "steps": 10000 }
 /// ```
@@ -26,26 +26,19 @@ pub enum Schedule {
     },
 }
 
-/// The way from one value to another; `t` runs from 0 to 1 over the ramp.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Shape {
-    /// `from + (to − from) t`.
-    Linear,
-    /// `from + (to − from) (1 − cos π t)/2`.
-    Cosine,
-    /// Linear over the first half of every period of `steps` updates, `to` over the second half (Fu et al. 2019).
-    Cyclical,
-    /// `from (to/from)^t`; both must be positive.
-    Exponential,
+choices! {
+    /// The way from one value to another; `t` runs from 0 to 1 over the ramp.
+    pub enum Shape {
+        /// `from + (to − from) t`.
+        Linear = "linear",
+        /// `from + (to − from) (1 − cos π t)/2`.
+        Cosine = "cosine",
+        /// Linear over the first half of every period of `steps` updates, `to` over the second half (Fu et al. 2019).
+        Cyclical = "cyclical",
+        /// `from (to/from)^t`; both must be positive.
+        Exponential = "exponential",
+    }
 }
-
-const SHAPES: [(&str, Shape); 4] = [
-    ("linear", Shape::Linear),
-    ("cosine", Shape::Cosine),
-    ("cyclical", Shape::Cyclical),
-    ("exponential", Shape::Exponential),
-];
 
 impl Schedule {
     /// The value at `step` (an Int64 scalar tensor), as a float32 scalar on the same device.
@@ -83,22 +76,5 @@ impl Schedule {
             Self::Constant(value) => (value, value),
             Self::Ramp { from, to, .. } => (from.min(to), from.max(to)),
         }
-    }
-}
-
-impl TryFrom<String> for Shape {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        SHAPES.iter().find(|(known, _)| *known == name).map(|(_, shape)| *shape).ok_or_else(|| {
-            let known: Vec<&str> = SHAPES.iter().map(|(name, _)| *name).collect();
-            format!("expected one of {}, got \"{name}\"", known.join(", "))
-        })
-    }
-}
-
-impl From<Shape> for String {
-    fn from(shape: Shape) -> Self {
-        SHAPES.iter().find(|(_, known)| *known == shape).map_or("", |(name, _)| name).to_owned()
     }
 }

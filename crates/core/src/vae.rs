@@ -66,7 +66,7 @@ impl Vae {
 
     /// x → q(z|x), z, p(x|z), with `samples` draws per example.
     pub fn forward(&self, x: &Tensor, noise: &Generator, samples: i64) -> ForwardPass {
-        let (posterior, z) = self.encoder.infer(x, noise, samples);
+        let (posterior, z) = self.infer(x, noise, samples);
         let decoded = self.decode(&z);
         let log_likelihood = self.likelihood.log_likelihood(x, &decoded);
         ForwardPass::new(x.shallow_clone(), posterior, z, decoded, log_likelihood)
@@ -74,7 +74,12 @@ impl Vae {
 
     /// q(z|x) and one draw `[B, D]`.
     pub fn encode(&self, x: &Tensor, noise: &Generator) -> (Posterior, Tensor) {
-        self.encoder.infer(x, noise, 1)
+        self.infer(x, noise, 1)
+    }
+
+    fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+        assert_eq!(x.size().get(1..), Some(&self.image[..]), "x must be [B, C, H, W] with the model's [C, H, W]");
+        self.encoder.infer(x, noise, samples)
     }
 
     /// What the decoder returns for `z` (`[.., D]`): `[.., C, H, W]`.

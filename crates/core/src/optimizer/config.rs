@@ -3,6 +3,7 @@
 use super::adam::{self, Adam};
 use super::momentum::{RmsProp, RmsPropSettings, Sgd, SgdSettings};
 use super::{Optimizer, Rule};
+use crate::weight::NUMBER;
 use crate::{FieldError, NamedTensors, NonNegative, Weight, choices};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
@@ -83,7 +84,7 @@ impl OptimizerConfig {
         }
         self.check_fields()?;
         if self.name == OptimizerName::AdamW && self.weight_decay.is_none() {
-            return Err(FieldError::new("weight_decay", "expected a finite number ≥ 0, which adamw needs"));
+            return Err(FieldError::new("weight_decay", format!("expected {NUMBER}, which adamw needs")));
         }
         let memories = [("momentum", self.momentum), ("alpha", self.alpha)];
         for (field, memory) in
