@@ -128,7 +128,7 @@ fn open(library: &Path, flags: c_int) -> Result<(), String> {
     }
 }
 
-/// The folder of the libtorch_cpu that this process runs, by the address of one of its functions.
+/// The folder of the `libtorch_cpu` that this process runs, by the address of one of its functions.
 fn libtorch_folder() -> Option<PathBuf> {
     // SAFETY: a look-up by name among the libraries of this process; the name (`at::globalContext()`) is a C string.
     let function = unsafe { libc::dlsym(libc::RTLD_DEFAULT, c"_ZN2at13globalContextEv".as_ptr()) };

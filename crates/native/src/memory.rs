@@ -2,7 +2,6 @@
 
 use crate::shim::{self, check};
 use crate::{Result, cuda};
-use std::os::raw::c_int;
 
 /// Bytes that libtorch's allocator holds on one CUDA device.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -23,9 +22,10 @@ pub struct CudaMemory {
 /// This process has no CUDA (the message says why), or no such device.
 pub fn cuda(device: usize) -> Result<CudaMemory> {
     cuda::require()?;
+    let index = shim::cuda_index(device)?;
     let mut bytes = [0; 4];
     // SAFETY: the shim writes four numbers.
-    check(unsafe { shim::elbo_cuda_memory(device as c_int, bytes.as_mut_ptr()) })?;
+    check(unsafe { shim::elbo_cuda_memory(index, bytes.as_mut_ptr()) })?;
     let [allocated, peak_allocated, reserved, peak_reserved] = bytes;
     Ok(CudaMemory { allocated, peak_allocated, reserved, peak_reserved })
 }
@@ -36,6 +36,7 @@ pub fn cuda(device: usize) -> Result<CudaMemory> {
 /// As for [`cuda`].
 pub fn reset_peak(device: usize) -> Result<()> {
     cuda::require()?;
+    let index = shim::cuda_index(device)?;
     // SAFETY: a plain number.
-    check(unsafe { shim::elbo_cuda_reset_peak(device as c_int) })
+    check(unsafe { shim::elbo_cuda_reset_peak(index) })
 }

@@ -23,7 +23,7 @@ use crate::shim::{self, RawOperators, RawRecording, receive};
 use std::ffi::CStr;
 use tch::Device;
 
-/// One operator as it was called: an ATen operator, a node of the backward pass, or one of this crate's own.
+/// One operator as it was called: an operator of libtorch, a node of the backward pass, or one of this crate's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Operator {
     /// Such as `aten::mul`, without the overload.
@@ -36,9 +36,9 @@ pub struct Operator {
     pub scalars: Vec<String>,
 }
 
-/// Operators that hand a value, or a shape that depends on values, to the host. Others (a boolean mask, `repeat_interleave`, …)
-/// call one of these inside, and both are recorded.
-const SYNCHRONISING: [&str; 18] = [
+/// Operators that hand a value, or a shape that depends on values, to the host. Others (a boolean mask, …) call one of these inside,
+/// and both are recorded.
+const SYNCHRONISING: [&str; 17] = [
     "aten::_local_scalar_dense",
     "aten::item",
     "aten::is_nonzero",
@@ -55,7 +55,6 @@ const SYNCHRONISING: [&str; 18] = [
     "aten::_unique2",
     "aten::bincount",
     "aten::histc",
-    "aten::repeat_interleave",
     "aten::_linalg_check_errors",
 ];
 
@@ -66,8 +65,11 @@ impl Operator {
     /// Whether it makes the host wait for the device, or would on CUDA: it reads a value, its result's shape depends on values, or
     /// it copies between devices.
     pub fn synchronises(&self) -> bool {
+        let name = self.name.as_str();
         let crosses = self.devices.windows(2).any(|pair| pair[0] != pair[1]);
-        SYNCHRONISING.contains(&self.name.as_str()) || (crosses && COPYING.contains(&self.name.as_str()))
+        // Given neither a number of repeats nor the length of the result, it adds the repeats up and reads the sum.
+        let unknown_length = name == "aten::repeat_interleave" && self.scalars.is_empty();
+        SYNCHRONISING.contains(&name) || unknown_length || (crosses && COPYING.contains(&name))
     }
 }
 

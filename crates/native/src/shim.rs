@@ -158,7 +158,12 @@ pub(crate) fn floating(kind: Kind) -> Result<c_int> {
 pub(crate) fn device_index(device: Device) -> Result<c_int> {
     match device {
         Device::Cpu => Ok(-1),
-        Device::Cuda(index) => Ok(index as c_int),
+        Device::Cuda(index) => cuda_index(index),
         other => Err(Error::new(format!("{other:?} is not supported: the CPU or a CUDA device"))),
     }
+}
+
+/// libtorch's number of a CUDA device, which has seven bits.
+pub(crate) fn cuda_index(index: usize) -> Result<c_int> {
+    i8::try_from(index).map(c_int::from).map_err(|_| Error::new(format!("there is no CUDA device {index}")))
 }
