@@ -6,4 +6,5 @@ mod golden;
 mod gradients;
 mod identities;
 mod setting;
+mod step;
 mod unbiased;
