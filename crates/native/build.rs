@@ -24,8 +24,9 @@ fn main() {
         return;
     };
     let root = lib.parent().expect("the lib folder of libtorch lies in a folder").to_path_buf();
-    // A path that does not exist makes cargo run this again and again, which is what a missing libtorch asks for.
-    println!("cargo::rerun-if-changed={}", root.join("version.py").display());
+    // Where there is neither, the path that does not exist makes cargo run this at each build, which is what a missing libtorch asks for.
+    let says_version = if root.join("build-version").exists() { "build-version" } else { "version.py" };
+    println!("cargo::rerun-if-changed={}", root.join(says_version).display());
     if let Err(reason) = check(&root) {
         println!("cargo::error={reason}: run `make setup`");
         return;

@@ -3,6 +3,9 @@
 //! Two consecutive steps must record equal lists (the same operators, shapes, devices and host scalars), and none may
 //! [synchronise](Operator::synchronises).
 //!
+//! What touches a CPU tensor's memory without an operator cannot be seen here: `f64::try_from(&tensor)`, `Vec::try_from`, `copy_data`,
+//! `Tensor::from_slice`. On CUDA these are copies between devices, which are seen; a lint keeps them out of the code of a step.
+//!
 //! ```
 //! use elbo_native::recorder::record;
 //! use tch::{Device, Kind, Tensor};
