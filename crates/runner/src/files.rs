@@ -129,8 +129,8 @@ impl Drop for Temporary {
     }
 }
 
-/// Makes a rename last through a power cut where the file system can. Not every one allows it on a folder, and the rename
-/// itself has succeeded, so a refusal is not an error.
+/// Makes a new name last through a power cut where the file system can. Not every one allows it on a folder, and the name is
+/// there already, so a refusal is not an error.
 fn sync_directory_of(path: &Path) {
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -159,7 +159,9 @@ impl AppendFile {
     /// # Errors
     /// When it exists already (`reason` is of kind `AlreadyExists`) or cannot be made.
     pub fn create_new(path: &Path) -> Result<Self, FileError> {
-        Self::open_with(path, OpenOptions::new().write(true).create_new(true))
+        let file = Self::open_with(path, OpenOptions::new().write(true).create_new(true))?;
+        sync_directory_of(path);
+        Ok(file)
     }
 
     /// The file `path`, made if it is not there, to be continued at its end.

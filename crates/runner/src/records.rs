@@ -47,3 +47,6 @@ impl RecordError {
         Self::Content { path: path.to_path_buf(), problem: problem.into() }
     }
 }
+
+#[cfg(test)]
+mod tests;

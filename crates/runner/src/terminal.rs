@@ -196,7 +196,7 @@ impl Drop for Terminal {
 }
 
 fn bar(total: u64, start: u64, target: ProgressDrawTarget) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:24} {pos:>}/{len}  {msg}").expect("the template is constant");
+    let style = ProgressStyle::with_template("{bar:24} {pos}/{len}  {wide_msg}").expect("the template is constant");
     let bar = ProgressBar::with_draw_target(Some(total), target).with_style(style.progress_chars("━╸ "));
     bar.set_position(start);
     bar

@@ -90,11 +90,15 @@ impl EventWriter {
 
     fn open(directory: &Path) -> Result<Self, RecordError> {
         fs::create_dir_all(directory).map_err(FileError::at(directory, "cannot be made"))?;
-        let mut events = Self { file: AppendFile::create_new(&new_path(directory)?)? };
+        let mut events = Self::onto(AppendFile::create_new(&new_path(directory)?)?);
         let mut version = Event::new();
         version.set_file_version("brain.Event:2".to_string());
         events.write(version, 0)?;
         Ok(events)
+    }
+
+    pub(super) fn onto(file: AppendFile) -> Self {
+        Self { file }
     }
 
     fn session_start(&mut self, step: u64) -> Result<(), RecordError> {
@@ -147,11 +151,15 @@ impl EventWriter {
         self.values(step, vec![messages::text(tag, markdown)])
     }
 
-    /// The run's row in the HPARAMS table. Once in a run, at its start: `TensorBoard` believes the first.
+    /// The run's row in the HPARAMS table, in place of the one that an earlier session wrote: `TensorBoard` would believe the
+    /// earlier.
     ///
     /// # Errors
     /// When the disk refuses.
     pub fn hparams_start(&mut self, hparams: &HParams) -> Result<(), RecordError> {
+        if let Some(directory) = self.path().parent() {
+            purge::purge_tag(directory, messages::SESSION_START_TAG, self.path())?;
+        }
         let mut start = SessionStartInfo::new();
         start.set_group_name(hparams.group.clone());
         start.set_hparams(hparams.values.iter().map(|(name, value)| (name.clone(), value.to_message())).collect());

@@ -43,24 +43,21 @@ pub struct HParams {
     pub values: Vec<(String, HParam)>,
 }
 
-/// Parts of a run's config that say how it is carried out, not what is learnt.
-const HOUSEKEEPING: &[&str] = &[
-    "name",
-    "device",
-    "data.path",
-    "train.log_every",
-    "train.images_every",
-    "train.evaluate_every",
-    "train.score_every",
-    "train.checkpoint_every",
-    "train.keep_checkpoints",
-    "train.capture",
-];
+/// Whether a setting says what is learnt, rather than what it is called, where it runs and how often it is looked at. Nor is
+/// the seed one: runs that differ in nothing else share a row.
+fn is_hyperparameter(name: &str) -> bool {
+    match name.split_once('.') {
+        Some(("train", setting)) => setting == "steps",
+        Some(("data", setting)) => setting != "path",
+        _ => !matches!(name, "name" | "device" | "seed"),
+    }
+}
 
 impl HParams {
-    /// The row of a run with this config: every leaf under its path (`method.tc_weight`) but housekeeping.
+    /// The row of a run with this config: every leaf under its path (`method.tc_weight`), without the seed, what the run is
+    /// called, where it runs and how often it is looked at.
     ///
-    /// The group is named by the method, the data and a hash of all values but the seed: `beta-tcvae sprites 5f0c1a2b`.
+    /// The group is named by the method, the data and a hash of all values: `beta-tcvae sprites 5f0c1a2b`.
     ///
     /// ```
     /// use elbo_runner::records::hparams::HParams;
@@ -73,7 +70,7 @@ impl HParams {
     pub fn from_config(config: &Value) -> Self {
         let mut values = Vec::new();
         flatten("", config, &mut values);
-        values.retain(|(name, _)| !HOUSEKEEPING.contains(&name.as_str()));
+        values.retain(|(name, _)| is_hyperparameter(name));
         Self { group: group(&values), values }
     }
 }
@@ -97,12 +94,12 @@ fn flatten(path: &str, value: &Value, values: &mut Vec<(String, HParam)>) {
 }
 
 fn group(values: &[(String, HParam)]) -> String {
-    let by_name: BTreeMap<_, _> = values.iter().filter(|(name, _)| name != "seed").map(|(name, v)| (name, v)).collect();
+    let by_name: BTreeMap<_, _> = values.iter().map(|(name, value)| (name.as_str(), value)).collect();
     let mut hash = crc32fast::Hasher::new();
     for (name, value) in &by_name {
         hash.update(format!("{name}={value:?}\n").as_bytes());
     }
-    let text = |name: &str| match by_name.get(&name.to_string()) {
+    let text = |name: &str| match by_name.get(name) {
         Some(HParam::Text(text)) => format!("{text} "),
         _ => String::new(),
     };

@@ -1,7 +1,7 @@
 //! Reading event files back, and taking back what was logged after the checkpoint that a run resumes from.
 
 use std::fs::{self, File};
-use std::io::{BufReader, Write};
+use std::io::{self, BufReader};
 use std::path::Path;
 
 use protobuf::Message;
@@ -45,7 +45,7 @@ pub struct RecordedEvent {
 pub fn read_events(directory: &Path) -> Result<Vec<RecordedEvent>, RecordError> {
     let mut events = Vec::new();
     for path in event_files(directory)? {
-        for (_, event) in Contents::read(&path)?.events {
+        for_each_event(&path, |_, event| {
             if event.has_summary() {
                 let values = event.get_summary().get_value().iter();
                 let values = values.map(|value| {
@@ -53,7 +53,8 @@ pub fn read_events(directory: &Path) -> Result<Vec<RecordedEvent>, RecordError> 
                 });
                 events.push(RecordedEvent { step: event.get_step(), values: values.collect() });
             }
-        }
+            Ok(())
+        })?;
     }
     Ok(events)
 }
@@ -70,27 +71,24 @@ pub fn purge_after(directory: &Path, step: u64) -> Result<Purged, RecordError> {
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     let mut purged = Purged::default();
     for path in event_files(directory)? {
-        let contents = Contents::read(&path)?;
-        let stays = |event: &Event| event.get_step() <= step && !ends_session(event);
-        let kept: Vec<&[u8]> =
-            contents.events.iter().filter(|(_, event)| stays(event)).map(|(bytes, _)| bytes.as_slice()).collect();
-        let removed = contents.events.len() - kept.len();
-        let has_values = contents.events.iter().any(|(_, event)| stays(event) && event.has_summary());
-        let remove = !has_values && contents.is_ours();
-        if remove {
-            fs::remove_file(&path).map_err(FileError::at(&path, "cannot be removed"))?;
-        } else if removed + contents.damaged > 0 {
-            rewrite(&path, &kept)?;
-        }
-        purged.files += usize::from(remove || removed + contents.damaged > 0);
-        purged.events += removed;
-        purged.damaged += contents.damaged;
+        let of_file = keep(&path, |event| event.get_step() <= step && !bears(event, messages::SESSION_END_TAG))?;
+        purged.files += of_file.files;
+        purged.events += of_file.events;
+        purged.damaged += of_file.damaged;
     }
     Ok(purged)
 }
 
-/// Removes the event files of this crate in `directory`, as a run does that starts over because it never reached a checkpoint.
-/// Event files of other programs stay.
+/// Removes the values of `tag` from every event file in `directory` but `current`.
+pub(super) fn purge_tag(directory: &Path, tag: &str, current: &Path) -> Result<(), RecordError> {
+    for path in event_files(directory)?.iter().filter(|path| *path != current) {
+        keep(path, |event| !bears(event, tag))?;
+    }
+    Ok(())
+}
+
+/// Removes the event files of this crate in `directory`, as a run does that starts over because it never reached a checkpoint;
+/// returns how many. Event files of other programs stay.
 ///
 /// # Errors
 /// When the folder cannot be listed or a file cannot be removed.
@@ -100,56 +98,89 @@ pub fn purge_all(directory: &Path) -> Result<usize, RecordError> {
         return Ok(removed);
     }
     for path in event_files(directory)? {
-        if Contents::read(&path)?.is_ours() {
-            fs::remove_file(&path).map_err(FileError::at(&path, "cannot be removed"))?;
+        if survey(&path, |_| true)?.is_ours() {
+            remove(&path)?;
             removed += 1;
         }
     }
     Ok(removed)
 }
 
-fn ends_session(event: &Event) -> bool {
-    event.has_summary()
-        && event.get_summary().get_value().iter().any(|value| value.get_tag() == messages::SESSION_END_TAG)
+/// Rewrites the event file `path` without what does not stay, if there is any.
+fn keep(path: &Path, stays: impl Fn(&Event) -> bool) -> Result<Purged, RecordError> {
+    let survey = survey(path, &stays)?;
+    if survey.values == 0 && survey.is_ours() {
+        remove(path)?;
+    } else if survey.leaves + survey.damaged > 0 {
+        write_atomically_with(path, |copy| {
+            let mut copy = RecordWriter::new(copy);
+            for_each_event(path, |bytes, event| if stays(event) { copy.write(bytes) } else { Ok(()) })
+                .map(|_| ())
+                .map_err(|error| error.reason)
+        })?;
+    } else {
+        return Ok(Purged::default());
+    }
+    Ok(Purged { files: 1, events: survey.leaves, damaged: survey.damaged })
 }
 
-fn rewrite(path: &Path, records: &[&[u8]]) -> Result<(), FileError> {
-    write_atomically_with(path, |file: &mut dyn Write| {
-        let mut file = RecordWriter::new(file);
-        records.iter().try_for_each(|record| file.write(record))
-    })
+fn remove(path: &Path) -> Result<(), FileError> {
+    fs::remove_file(path).map_err(FileError::at(path, "cannot be removed"))
 }
 
-/// The sound part of an event file.
-struct Contents {
-    /// Bytes of every whole record, and what they say.
-    events: Vec<(Vec<u8>, Event)>,
+fn bears(event: &Event, tag: &str) -> bool {
+    event.has_summary() && event.get_summary().get_value().iter().any(|value| value.get_tag() == tag)
+}
+
+/// What an event file holds.
+#[derive(Debug, Default)]
+struct Survey {
+    /// Events with values that stay, and events of any kind that do not.
+    values: usize,
+    leaves: usize,
     damaged: usize,
+    /// Whether the file bears our mark, and whether it holds anything but its version.
+    marked: bool,
+    anything: bool,
 }
 
-impl Contents {
-    fn read(path: &Path) -> Result<Self, RecordError> {
-        let failed = || FileError::at(path, "cannot be read");
-        let file = File::open(path).map_err(failed())?;
-        let length = file.metadata().map_err(failed())?.len();
+impl Survey {
+    /// Whether this crate wrote the file: it bears the mark, or is one that was cut before the mark.
+    fn is_ours(&self) -> bool {
+        self.marked || !self.anything
+    }
+}
+
+fn survey(path: &Path, stays: impl Fn(&Event) -> bool) -> Result<Survey, FileError> {
+    let mut survey = Survey::default();
+    survey.damaged = for_each_event(path, |_, event| {
+        survey.values += usize::from(event.has_summary() && stays(event));
+        survey.leaves += usize::from(!stays(event));
+        survey.marked |= event.has_session_log() && event.get_session_log().get_msg() == MARK;
+        survey.anything |= !event.has_file_version();
+        Ok(())
+    })?;
+    Ok(survey)
+}
+
+/// Calls `found` with every sound record of an event file, as bytes and as a message; returns the number of damaged places.
+fn for_each_event(path: &Path, mut found: impl FnMut(&[u8], &Event) -> io::Result<()>) -> Result<usize, FileError> {
+    let mut damaged = 0;
+    let mut read = || {
+        let file = File::open(path)?;
+        let length = file.metadata()?.len();
         let mut frames = Frames::new(BufReader::new(file), length);
-        let mut contents = Self { events: Vec::new(), damaged: 0 };
         loop {
-            match frames.next().map_err(failed())? {
+            match frames.next()? {
                 Frame::Record(bytes) => match Event::parse_from_bytes(&bytes) {
-                    Ok(event) => contents.events.push((bytes, event)),
-                    Err(_) => contents.damaged += 1,
+                    Ok(event) => found(&bytes, &event)?,
+                    Err(_) => damaged += 1,
                 },
-                Frame::Altered | Frame::Torn => contents.damaged += 1,
-                Frame::End => return Ok(contents),
+                Frame::Altered | Frame::Torn => damaged += 1,
+                Frame::End => return Ok(()),
             }
         }
-    }
-
-    /// Whether this crate wrote the file: it bears our mark, or nothing at all.
-    fn is_ours(&self) -> bool {
-        let marked = |event: &Event| event.has_session_log() && event.get_session_log().get_msg() == MARK;
-        self.events.iter().any(|(_, event)| marked(event))
-            || self.events.iter().all(|(_, event)| event.has_file_version())
-    }
+    };
+    read().map_err(FileError::at(path, "cannot be read"))?;
+    Ok(damaged)
 }

@@ -1,9 +1,14 @@
 //! The table at the end of a run.
 
-use comfy_table::presets::UTF8_HORIZONTAL_ONLY;
-use comfy_table::{Cell, CellAlignment, Table};
+use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 
 use super::number::aligned;
+
+/// A line below the header and at both ends, none between rows: the groups hold them together.
+const STYLE: TableStyle = TableStyle::new()
+    .top_border(LineStyle::none().fill('─').junction('─'))
+    .header_separator(LineStyle::none().fill('─').junction('─'))
+    .bottom_border(LineStyle::none().fill('─').junction('─'));
 
 /// One line of the table.
 #[derive(Debug, Clone, PartialEq)]
@@ -27,21 +32,26 @@ pub fn rows(scalars: &[(String, f64)]) -> Vec<Row> {
     scalars.iter().map(row).collect()
 }
 
-/// The unit of a curve, by its tag.
-///
-/// The objective's terms are in nats whatever their name, so that a foreign objective's are too; scores and schedules are pure
-/// numbers.
+/// The unit of a curve, by its tag; empty where it is a pure number or not known.
 pub fn unit(tag: &str) -> &'static str {
     match tag.split_once('/') {
         Some(("speed", "steps_per_second")) => "steps/s",
         Some(("speed", "images_per_second")) => "images/s",
-        Some(("train", name)) if name.starts_with("gradient_norm") => "",
-        Some(("train" | "evaluate", _)) => "nats",
+        Some(("train" | "evaluate", name)) if is_in_nats(name) => "nats",
         _ => "",
     }
 }
 
-/// The table of `rows`, groups in the order of their first row, numbers aligned at the decimal point.
+/// Whether a term is a log-probability or made of such, and so in nats.
+fn is_in_nats(name: &str) -> bool {
+    let terms = ["estimate", "kl_per_dimension", "loss", "elbo", "reconstruction", "kl", "log_likelihood"];
+    let exact = ["mutual_information", "total_correlation", "dimension_wise_kl"];
+    let first = name.split('/').next().unwrap_or(name);
+    terms.contains(&first) || exact.contains(&first)
+}
+
+/// The table of `rows`: those without a group first, then groups in the order of their first row, numbers aligned at the
+/// decimal point.
 ///
 /// ```
 /// use elbo_runner::terminal::{rows, table};
@@ -49,7 +59,7 @@ pub fn unit(tag: &str) -> &'static str {
 /// println!("{}", table(&rows(&scalars)));
 /// ```
 pub fn table(rows: &[Row]) -> String {
-    let mut groups: Vec<&str> = Vec::new();
+    let mut groups = vec![""];
     for row in rows {
         if !groups.contains(&row.group.as_str()) {
             groups.push(&row.group);
@@ -59,7 +69,8 @@ pub fn table(rows: &[Row]) -> String {
         groups.iter().flat_map(|group| rows.iter().filter(move |row| row.group == *group)).collect();
     let values = aligned(&ordered.iter().map(|row| row.value).collect::<Vec<_>>());
     let mut table = Table::new();
-    table.load_style(UTF8_HORIZONTAL_ONLY).set_header(["", "", "value", "unit"]);
+    let value = Cell::new("value").set_alignment(CellAlignment::Right);
+    table.load_style(STYLE).set_header([Cell::new(""), Cell::new(""), value, Cell::new("unit")]);
     let mut group = None;
     for (row, value) in ordered.iter().zip(values) {
         let first = group != Some(&row.group);
