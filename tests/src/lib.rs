@@ -1,1 +1,43 @@
-//! x
+//! Cross-crate tests of `elbo`. The tests are in `tests/`; this library holds what they share.
+
+use elbo_experiments::BuiltIn;
+use elbo_runner::{Event, Run, RunConfig, RunOptions};
+use serde_json::{Value, json};
+use std::path::Path;
+
+/// A run's configuration of 20 steps over a small part of dSprites, with the networks of `config` and its method, optimiser and source.
+pub fn shrunk(mut config: Value) -> Value {
+    config["device"] = json!("cpu");
+    config["data"] = json!({ "source": "sprites", "batch_size": 8, "subset": part_of_sprites() });
+    config["train"] = json!({ "steps": 20, "log_every": 4, "images_every": 0, "evaluate_every": 10, "checkpoint_every": 10,
+                              "evaluate_subset": 48, "evaluate_samples": 16, "capture": "auto" });
+    config
+}
+
+/// 3 · 6 · 4 · 2 · 2 images.
+pub fn part_of_sprites() -> Value {
+    json!({ "orientation": "0..40/10", "position_x": "0,31", "position_y": "0,31" })
+}
+
+/// Opens a new run in `directory`.
+pub fn open(config: &Value, directory: &Path) -> Run<BuiltIn> {
+    let config = RunConfig::from_value(config.clone(), "test").expect("a configuration");
+    let options = RunOptions { config: Some(config), origin: "test".to_owned(), directory: directory.to_owned(), resume: false };
+    Run::open(&options, &mut |_| {}).expect("a run")
+}
+
+/// Advances a run to its end.
+pub fn finish(run: &mut Run<BuiltIn>) {
+    while run.advance().expect("a step") != Event::Finished {}
+}
+
+/// Every tensor of a run's algorithm, bit for bit.
+pub fn state(run: &Run<BuiltIn>) -> Vec<(String, Vec<u8>)> {
+    let bytes = |tensor: &tch::Tensor| {
+        let host = tensor.detach().to_device(tch::Device::Cpu).contiguous();
+        let mut bytes = vec![0; host.numel() * host.kind().elt_size_in_bytes()];
+        host.copy_data_u8(&mut bytes, host.numel());
+        bytes
+    };
+    run.algorithm().state().iter().map(|(name, tensor)| (name.clone(), bytes(tensor))).collect()
+}

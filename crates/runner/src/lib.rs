@@ -1,5 +1,37 @@
-//! Runs of elbo: configuration, the one loop, checkpoints, resume.
+//! Runs of `elbo`: the typed configuration, the one loop, TensorBoard, checkpoints and resume.
+//!
+//! The runner knows no loss. A binary brings its methods ([`Method`], [`methods!`]) and calls [`cli::train`]; it then has the same
+//! flags, curves, checkpoints and resume as every other.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`config`], [`method`] | the run's JSON file, typed; where a foreign objective plugs in |
+//! | [`run`] | [`Run::advance`]: one step and what is due after it |
+//! | [`checkpoint`], [`directory`] | what a resume needs, and the directory that a run owns |
+//! | [`records`], [`terminal`] | what a run leaves behind, and what a person sees meanwhile |
+//! | [`trained`] | opening a run to look at it |
+//! | [`cli`] | command lines and exit codes |
 
+pub mod checkpoint;
+pub mod cli;
+pub mod config;
+pub mod device;
+pub mod directory;
+mod error;
 pub mod files;
+pub mod latch;
+pub mod method;
 pub mod records;
+pub mod run;
+pub mod seed;
+pub mod signals;
 pub mod terminal;
+pub mod trained;
+mod trainer;
+pub mod window;
+
+pub use config::RunConfig;
+pub use error::{Diverged, InputError};
+pub use method::{BuildContext, Method};
+pub use run::{Event, Run, RunOptions};
+pub use trained::TrainedRun;

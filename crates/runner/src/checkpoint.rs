@@ -1,0 +1,205 @@
+//! Checkpoints: every tensor that a resume needs in one safetensors file, checked by a checksum, written beside and renamed.
+
+use crate::files::write_atomically;
+use anyhow::{Context, Result, bail};
+use elbo_core::NamedTensors;
+use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// Counters and texts that go with the tensors.
+pub type Metadata = HashMap<String, String>;
+
+const CHECKSUM: &str = "crc32";
+const PREFIX: &str = "step-";
+const SUFFIX: &str = ".safetensors";
+
+/// A checkpoint in the host's memory, its checksum verified.
+#[derive(Debug)]
+pub struct Checkpoint {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// Counters and texts.
+    pub metadata: Metadata,
+    tensors: HashMap<String, Tensor>,
+}
+
+/// Writes `step-<step>.safetensors` into `folder`.
+///
+/// # Errors
+/// When the disk does not take it; an older checkpoint of the same step is then still whole.
+pub fn write(folder: &Path, step: u64, tensors: &NamedTensors, mut metadata: Metadata) -> Result<PathBuf> {
+    let bytes: Vec<(String, Dtype, Vec<usize>, Vec<u8>)> = tensors
+        .iter()
+        .map(|(name, tensor)| {
+            let shape = tensor.size().iter().map(|&size| size as usize).collect();
+            Ok((name.clone(), dtype(name, tensor.kind())?, shape, host_bytes(tensor)?))
+        })
+        .collect::<Result<_>>()?;
+    metadata.insert(CHECKSUM.to_owned(), checksum(bytes.iter().map(|(name, _, _, data)| (name.as_str(), data.as_slice()))));
+    let views = bytes
+        .iter()
+        .map(|(name, dtype, shape, data)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?)))
+        .collect::<Result<Vec<_>>>()?;
+    let file = folder.join(format!("{PREFIX}{step}{SUFFIX}"));
+    let content = safetensors::serialize(views, Some(metadata))?;
+    fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+    write_atomically(&file, &content)?;
+    Ok(file)
+}
+
+/// The checkpoints in a folder as (step, file), newest first; none where there is no folder.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
+    let entries = match fs::read_dir(folder) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        entries => entries.with_context(|| format!("{}: cannot be read", folder.display()))?,
+    };
+    let mut found = Vec::new();
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+        let step = name.strip_prefix(PREFIX).and_then(|name| name.strip_suffix(SUFFIX));
+        if let Some(step) = step.and_then(|step| step.parse().ok()) {
+            found.push((step, path));
+        }
+    }
+    found.sort_by_key(|(step, _)| std::cmp::Reverse(*step));
+    Ok(found)
+}
+
+/// Removes all but the newest `keep`.
+///
+/// # Errors
+/// When a file cannot be removed.
+pub fn prune(folder: &Path, keep: usize) -> Result<()> {
+    for (_, file) in list(folder)?.into_iter().skip(keep) {
+        fs::remove_file(&file).with_context(|| format!("{}: cannot be removed", file.display()))?;
+    }
+    Ok(())
+}
+
+impl Checkpoint {
+    /// Reads a file and verifies its checksum.
+    ///
+    /// # Errors
+    /// When the file is damaged in any way; the line names the file.
+    pub fn read(file: &Path) -> Result<Self> {
+        let name = file.display();
+        let content = fs::read(file).with_context(|| format!("{name}: cannot be read"))?;
+        let damaged = |error: &dyn std::fmt::Display| anyhow::anyhow!("{name}: is damaged: {error}");
+        let (_, header) = SafeTensors::read_metadata(&content).map_err(|error| damaged(&error))?;
+        let mut metadata: Metadata = header.metadata().clone().unwrap_or_default();
+        let parsed = SafeTensors::deserialize(&content).map_err(|error| damaged(&error))?;
+        let mut views = parsed.tensors();
+        views.sort_by(|(one, _), (other, _)| one.cmp(other));
+        let found = checksum(views.iter().map(|(name, view)| (name.as_str(), view.data())));
+        if metadata.remove(CHECKSUM).as_deref() != Some(found.as_str()) {
+            bail!("{name}: is damaged: its checksum does not fit its content");
+        }
+        let mut tensors = HashMap::new();
+        for (name, view) in views {
+            let kind = kind(&name, view.dtype())?;
+            let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
+            tensors.insert(name, Tensor::f_from_data_size(view.data(), &shape, kind)?);
+        }
+        Ok(Self { file: file.to_owned(), metadata, tensors })
+    }
+
+    /// A tensor by name, on the CPU.
+    pub fn tensor(&self, name: &str) -> Option<&Tensor> {
+        self.tensors.get(name)
+    }
+
+    /// A tensor that must be there.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub fn expect_tensor(&self, name: &str) -> Result<&Tensor> {
+        self.tensor(name).with_context(|| format!("{}: has no tensor {name}", self.file.display()))
+    }
+
+    /// A text from the metadata.
+    ///
+    /// # Errors
+    /// When it is missing.
+    pub fn text(&self, name: &str) -> Result<&str> {
+        let text = self.metadata.get(name).map(String::as_str);
+        text.with_context(|| format!("{}: has no metadata {name}", self.file.display()))
+    }
+
+    /// A counter from the metadata.
+    ///
+    /// # Errors
+    /// When it is missing or no number.
+    pub fn counter(&self, name: &str) -> Result<u64> {
+        let value = self.text(name)?;
+        value.parse().with_context(|| format!("{}: counter {name} is no number: {value}", self.file.display()))
+    }
+
+    /// Copies the tensors of these names into the live ones. Nothing is changed unless every one fits.
+    ///
+    /// # Errors
+    /// When one is missing, or has another shape or kind.
+    pub fn restore(&self, live: &NamedTensors) -> Result<()> {
+        let file = self.file.display();
+        let mut pairs = Vec::with_capacity(live.len());
+        for (name, target) in live {
+            let source = self.expect_tensor(name)?;
+            if source.size() != target.size() || source.kind() != target.kind() {
+                let (found, expected) = ((source.kind(), source.size()), (target.kind(), target.size()));
+                bail!("{file}: tensor {name}: expected {expected:?}, got {found:?}");
+            }
+            pairs.push((source, target.shallow_clone()));
+        }
+        tch::no_grad(|| pairs.into_iter().try_for_each(|(source, mut target)| target.f_copy_(source)))?;
+        Ok(())
+    }
+}
+
+/// CRC-32 over names and contents, in the order of the names.
+fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+    let mut sorted: Vec<_> = tensors.collect();
+    sorted.sort_by_key(|(name, _)| *name);
+    let mut hasher = crc32fast::Hasher::new();
+    for (name, data) in sorted {
+        hasher.update(name.as_bytes());
+        hasher.update(&(data.len() as u64).to_le_bytes());
+        hasher.update(data);
+    }
+    format!("{:08x}", hasher.finalize())
+}
+
+fn host_bytes(tensor: &Tensor) -> Result<Vec<u8>> {
+    let host = tensor.detach().to_device(Device::Cpu).contiguous();
+    let size = host.kind().elt_size_in_bytes();
+    let mut bytes = vec![0_u8; host.numel() * size];
+    host.f_copy_data_u8(&mut bytes, host.numel())?;
+    Ok(bytes)
+}
+
+/// The kinds that a state is made of.
+const KINDS: [(Kind, Dtype); 6] = [
+    (Kind::Float, Dtype::F32),
+    (Kind::Double, Dtype::F64),
+    (Kind::Int64, Dtype::I64),
+    (Kind::Int, Dtype::I32),
+    (Kind::Uint8, Dtype::U8),
+    (Kind::Bool, Dtype::BOOL),
+];
+
+fn dtype(name: &str, kind: Kind) -> Result<Dtype> {
+    KINDS.iter().find(|(known, _)| *known == kind).map(|(_, dtype)| *dtype).with_context(|| {
+        format!("tensor {name} is of kind {kind:?}, which checkpoints do not hold")
+    })
+}
+
+fn kind(name: &str, dtype: Dtype) -> Result<Kind> {
+    KINDS.iter().find(|(_, known)| *known == dtype).map(|(kind, _)| *kind).with_context(|| {
+        format!("tensor {name} is of type {dtype:?}, which checkpoints do not hold")
+    })
+}

@@ -1,0 +1,191 @@
+//! Command lines: arguments, exit codes, and what a person reads.
+//!
+//! Exit codes: 0 done, 1 a check failed, 2 bad input, 3 diverged, 130 interrupted.
+
+use crate::config::{DeviceChoice, Override};
+use crate::records::summary::Status;
+use crate::signals::{EXIT_INTERRUPTED, Interruption};
+use crate::terminal::{self, Mode, Terminal};
+use crate::run::Note;
+use crate::{Diverged, Event, InputError, Method, Run, RunConfig, RunOptions};
+use anyhow::Result;
+use clap::Parser;
+use elbo_core::networks::LikelihoodName;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+/// Exit code of bad input.
+pub const EXIT_INPUT: u8 = 2;
+/// Exit code of a run whose loss was not finite.
+pub const EXIT_DIVERGED: u8 = 3;
+
+/// Arguments of `train`, for every binary that trains.
+#[derive(Debug, Parser)]
+#[command(version)]
+pub struct TrainArguments {
+    /// The run's configuration, a JSON file; may be left out with --resume, which continues with the stored one
+    #[arg(required_unless_present = "resume")]
+    config: Option<PathBuf>,
+    /// Changes a field before the configuration is checked, for example --set method.tc_weight=6; may be repeated
+    #[arg(long = "set", value_name = "FIELD=VALUE")]
+    overrides: Vec<Override>,
+    /// Directory of the run [default: runs/<name>]
+    #[arg(long, value_name = "DIRECTORY")]
+    run_dir: Option<PathBuf>,
+    /// Continue the run in the directory with its stored configuration (only train.* may differ); start where there is none
+    #[arg(long)]
+    resume: bool,
+    /// Where to compute: auto, cpu, cuda or cuda:INDEX; stands above the configuration
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceChoice>,
+    /// Print the summary as one JSON object on standard output
+    #[arg(long)]
+    json: bool,
+    /// Print no progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+/// The whole of a training binary: parses the command line, trains, prints, and returns the exit code.
+///
+/// `about` is the head of `--help`, `epilogue` its end: examples.
+pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode {
+    let command = <TrainArguments as clap::CommandFactory>::command().about(about).after_help(epilogue);
+    let arguments = command.try_get_matches().and_then(|matches| <TrainArguments as clap::FromArgMatches>::from_arg_matches(&matches));
+    match arguments {
+        Ok(arguments) => report(run_to_end::<M>(&arguments)),
+        Err(error) => usage(&error),
+    }
+}
+
+/// Runs a binary's work and turns its error into one line and an exit code.
+pub fn report(result: Result<ExitCode>) -> ExitCode {
+    result.unwrap_or_else(|error| {
+        terminal::error(format!("{error:#}"));
+        let code = if error.is::<Diverged>() { EXIT_DIVERGED } else { EXIT_INPUT };
+        ExitCode::from(code)
+    })
+}
+
+/// Parses the command line, and runs `work` with it: the `main` of a binary that does not train.
+pub fn run<A: Parser>(work: impl FnOnce(&A) -> Result<()>) -> ExitCode {
+    elbo_native::initialise();
+    match A::try_parse() {
+        Ok(arguments) => report(work(&arguments).map(|()| ExitCode::SUCCESS)),
+        Err(error) => usage(&error),
+    }
+}
+
+/// `--help` and `--version` go to standard output, everything else is bad input.
+fn usage(error: &clap::Error) -> ExitCode {
+    let _ = error.print();
+    if error.use_stderr() { ExitCode::from(EXIT_INPUT) } else { ExitCode::SUCCESS }
+}
+
+fn run_to_end<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
+    let cuda = elbo_native::initialise();
+    let options = options::<M>(arguments)?;
+    let interruption = Interruption::watch()?;
+    let mode = Mode::detect(arguments.quiet);
+    let mut say = |text: &str| {
+        if mode != Mode::Quiet {
+            eprintln!("{text}");
+        }
+    };
+    say(&cuda.to_string());
+    let mut run = Run::open(&options, &mut say)?;
+    introduce(&run, options.resume, &mut say);
+
+    let total = run.config().train.steps;
+    let mut progress = Terminal::new(mode, total, run.step());
+    let status = drive(&mut run, &mut progress, &interruption);
+    progress.finish();
+    let status = status?;
+    let summary = run.summary(status)?;
+    let directory = run.directory().path().display().to_string();
+    let mut text = terminal::table(&terminal::rows(&summary.scalars));
+    if status == Status::Interrupted {
+        say(&format!("interrupted after step {} of {total}; everything is saved", run.step()));
+        text = terminal::next_commands(&[("to go on", &format!("train --resume --run-dir {directory}"))]);
+    } else {
+        let parent = run.directory().path().parent().unwrap_or(Path::new(".")).display().to_string();
+        text.push_str(&terminal::next_commands(&[
+            ("curves and pictures", &format!("make tensorboard LOGDIR={parent}")),
+            ("what each latent does", &format!("target/release/traverse {directory}")),
+        ]));
+    }
+    let json = arguments.json.then(|| summary.to_json());
+    terminal::present(&text, json.as_ref())?;
+    Ok(ExitCode::from(if status == Status::Interrupted { EXIT_INTERRUPTED } else { 0 }))
+}
+
+fn options<M: Method>(arguments: &TrainArguments) -> Result<RunOptions<M>, InputError> {
+    let mut overrides = arguments.overrides.clone();
+    if let Some(device) = arguments.device {
+        overrides.push(format!("device={device}").parse().map_err(InputError::new)?);
+    }
+    let config = match &arguments.config {
+        Some(file) => Some(RunConfig::<M>::read(file, &overrides)?),
+        None if overrides.is_empty() => None,
+        None => return Err(InputError::new("--set and --device need the configuration file that they change")),
+    };
+    let by_name = config.as_ref().map(|config| Path::new("runs").join(&config.name));
+    let directory = arguments.run_dir.clone().or(by_name);
+    let directory = directory.ok_or_else(|| InputError::new("--resume without a configuration needs --run-dir DIRECTORY"))?;
+    let origin = arguments.config.as_ref().map_or_else(|| directory.join("config.json"), Clone::clone);
+    Ok(RunOptions { config, origin: origin.display().to_string(), directory, resume: arguments.resume })
+}
+
+/// What is about to happen, in a few lines.
+fn introduce<M: Method>(run: &Run<M>, resume: bool, say: &mut dyn FnMut(&str)) {
+    let (config, data) = (run.config(), run.data());
+    let directory = run.directory().path().display();
+    let train = &config.train;
+    let images = &data.train.images;
+    let shape = images.shape();
+    say(&format!(
+        "data: {}, {} images of {}×{}×{}; batch {}",
+        data.train.name,
+        images.len(),
+        shape.channels,
+        shape.height,
+        shape.width,
+        config.data.batch_size
+    ));
+    if config.model.likelihood == LikelihoodName::Bernoulli && !images.is_binary() {
+        say("note: a Bernoulli likelihood of grey pixels is a pseudo-likelihood; its nats are no bound on log p(x)");
+    }
+    if run.device().is_cuda() && train.capture == crate::config::Capture::Auto {
+        say("capture: this version captures no CUDA graphs; steps run one by one");
+    }
+    match (run.step(), resume) {
+        (step, _) if step >= train.steps => {
+            say(&format!("{directory}: all {} steps are done; a larger train.steps goes on", train.steps));
+        }
+        (0, true) => say(&format!("{directory}: nothing to resume, so this is a new run of {} steps", train.steps)),
+        (0, false) => say(&format!("{directory}: {} steps", train.steps)),
+        (step, _) => say(&format!("{directory}: resumed after step {step} of {}", train.steps)),
+    }
+}
+
+/// Advances a run to its end, or to a signal.
+fn drive<M: Method>(run: &mut Run<M>, progress: &mut Terminal, interruption: &Interruption) -> Result<Status> {
+    loop {
+        let event = run.advance()?;
+        for note in run.take_notes() {
+            match note {
+                Note::Warning(text) => progress.warning(text),
+                Note::Information(text) => progress.note(&text),
+            }
+        }
+        match event {
+            Event::Finished => return Ok(Status::Finished),
+            Event::Step(step) => progress.advanced(step),
+            Event::Logged { step, scalars } => progress.logged(step, &scalars),
+        }
+        if interruption.seen() && run.step() < run.config().train.steps {
+            run.interrupt()?;
+            return Ok(Status::Interrupted);
+        }
+    }
+}

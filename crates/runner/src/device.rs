@@ -1,0 +1,44 @@
+//! From the configuration's device and precision to libtorch's.
+
+use crate::InputError;
+use crate::config::{DeviceChoice, Precision};
+use elbo_native::flags::{self, Flag};
+use tch::{Cuda, Device};
+
+/// The device that `choice` means on this machine.
+///
+/// # Errors
+/// When a CUDA device is asked for that is not there; the line says why.
+pub fn resolve(choice: DeviceChoice) -> Result<Device, InputError> {
+    // First of all: libtorch remembers for good what it is told about CUDA before the libraries are in.
+    let status = elbo_native::initialise();
+    let devices = usize::try_from(Cuda::device_count()).unwrap_or(0);
+    match choice {
+        DeviceChoice::Cpu => Ok(Device::Cpu),
+        DeviceChoice::Auto if devices > 0 => Ok(Device::Cuda(0)),
+        DeviceChoice::Auto => Ok(Device::Cpu),
+        DeviceChoice::Cuda(index) if index < devices => Ok(Device::Cuda(index)),
+        DeviceChoice::Cuda(index) if devices > 0 => {
+            Err(InputError::new(format!("device: expected a CUDA device below {devices}, got cuda:{index}")))
+        }
+        DeviceChoice::Cuda(_) => Err(InputError::new(format!("device: no CUDA device can be used: {status}"))),
+    }
+}
+
+/// How a configuration writes a device.
+pub fn choice_of(device: Device) -> DeviceChoice {
+    match device {
+        Device::Cuda(index) => DeviceChoice::Cuda(index),
+        _ => DeviceChoice::Cpu,
+    }
+}
+
+/// Sets libtorch's arithmetic for the whole process. cuDNN's own default rounds to TF32, so both switches are set either way.
+///
+/// # Errors
+/// When libtorch does.
+pub fn set_precision(precision: Precision) -> elbo_native::Result<()> {
+    let tf32 = precision == Precision::Tf32;
+    flags::set(Flag::Tf32Matmul, tf32)?;
+    flags::set(Flag::Tf32Convolution, tf32)
+}

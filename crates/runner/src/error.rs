@@ -1,0 +1,31 @@
+//! Why a run could not start or go on.
+
+use elbo_core::FieldError;
+use std::path::PathBuf;
+
+/// Something that the user can put right: one line that names the file or field and what was expected. Exit code 2.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InputError(String);
+
+impl InputError {
+    /// An error with its whole line.
+    pub fn new(line: impl Into<String>) -> Self {
+        Self(line.into())
+    }
+
+    /// `origin: field: message`.
+    pub fn in_field(origin: &str, error: &FieldError) -> Self {
+        Self(format!("{origin}: {}: {}", error.field, error.message))
+    }
+}
+
+/// The loss or a gradient was not finite. Exit code 3.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the loss or a gradient of step {step} was not finite; its terms are in {}", report.display())]
+pub struct Diverged {
+    /// The step whose update was skipped, counted from 1.
+    pub step: u64,
+    /// `divergence.json`.
+    pub report: PathBuf,
+}

@@ -1,0 +1,159 @@
+//! The one loop.
+//!
+//! A [`Run`] is advanced step by step from outside, so that one process can drive several in turn. The step itself is in
+//! `trainer.rs`; everything here happens between steps: log points, evaluations, pictures, checkpoints.
+
+use crate::config::RunConfig;
+use crate::directory::RunDirectory;
+use crate::method::Method;
+use crate::trainer::Trainer;
+use anyhow::Result;
+use elbo_core::Algorithm;
+use elbo_data::Splits;
+use std::time::Instant;
+use tch::{Device, Tensor};
+
+mod clock;
+mod curves;
+mod divergence;
+mod evaluating;
+mod opening;
+mod resuming;
+mod saving;
+
+pub use opening::RunOptions;
+
+use clock::Clock;
+use curves::Curves;
+
+/// A run in progress.
+pub struct Run<M> {
+    config: RunConfig<M>,
+    directory: RunDirectory,
+    device: Device,
+    data: Splits,
+    trainer: Trainer,
+    curves: Curves,
+    clock: Clock,
+    /// Indices of the examples that the exact terms are computed from: all, or a fixed subset.
+    subset: Tensor,
+    notes: Vec<Note>,
+}
+
+/// Something worth telling a person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Note {
+    /// What has happened.
+    Information(String),
+    /// What may need attention.
+    Warning(String),
+}
+
+/// What one [`Run::advance`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Event {
+    /// One update; its number, counted from 1.
+    Step(u64),
+    /// One update, and the window's means went to the curves.
+    Logged {
+        /// Updates done.
+        step: u64,
+        /// Tags and values.
+        scalars: Vec<(String, f64)>,
+    },
+    /// All steps were done before; nothing happened.
+    Finished,
+}
+
+impl<M: Method> Run<M> {
+    /// One training step and whatever is due after it: log point, evaluation, pictures, checkpoint.
+    ///
+    /// # Errors
+    /// [`crate::Diverged`] when a loss was not finite, found at the next log point or checkpoint; otherwise when libtorch or the disk
+    /// fails.
+    pub fn advance(&mut self) -> Result<Event> {
+        let train = &self.config.train;
+        if self.step() >= train.steps {
+            return Ok(Event::Finished);
+        }
+        let started = Instant::now();
+        self.trainer.train_one_batch(&self.data.train.images)?;
+        self.clock.add(started.elapsed());
+
+        let (step, last) = (self.step(), self.step() == train.steps);
+        let due = |every: u64| every > 0 && (step.is_multiple_of(every) || last);
+        let (log, evaluate, draw) = (due(train.log_every), due(train.evaluate_every), due(train.images_every));
+        let save = last || due(train.checkpoint_every);
+        let logged = if log { Some(self.log()?) } else { None };
+        if evaluate {
+            self.evaluate()?;
+        }
+        if draw {
+            self.draw()?;
+        }
+        if last {
+            self.finish()?;
+        } else if save {
+            self.checkpoint()?;
+        }
+        Ok(logged.map_or(Event::Step(step), |scalars| Event::Logged { step, scalars }))
+    }
+
+    /// The window's means go to the curves: the one transfer.
+    fn log(&mut self) -> Result<Vec<(String, f64)>> {
+        let waiting = Instant::now();
+        // The first question to the device since the last log point: it waits for all that is queued there.
+        self.stop_if_diverged()?;
+        self.clock.wait(waiting.elapsed());
+        let means = self.trainer.window.take()?;
+        let mut scalars: Vec<_> = means.into_iter().map(|(name, value)| (tag("train", &name), value)).collect();
+        scalars.push(("speed/steps_per_second".to_owned(), self.clock.take_window()));
+        self.curves.scalars(self.step(), &scalars)?;
+        Ok(scalars)
+    }
+
+    /// Updates done.
+    pub fn step(&self) -> u64 {
+        self.trainer.step()
+    }
+
+    /// The configuration as resolved.
+    pub fn config(&self) -> &RunConfig<M> {
+        &self.config
+    }
+
+    /// Where the run computes.
+    pub fn device(&self) -> Device {
+        self.device
+    }
+
+    /// The data.
+    pub fn data(&self) -> &Splits {
+        &self.data
+    }
+
+    /// The run's directory.
+    pub fn directory(&self) -> &RunDirectory {
+        &self.directory
+    }
+
+    /// What is being trained.
+    pub fn algorithm(&self) -> &dyn Algorithm {
+        self.trainer.algorithm.as_ref()
+    }
+
+    /// The newest value of every tag.
+    pub fn latest(&self) -> &[(String, f64)] {
+        self.curves.latest()
+    }
+
+    /// What is worth telling a person since the last call: what was evaluated, warnings.
+    pub fn take_notes(&mut self) -> Vec<Note> {
+        std::mem::take(&mut self.notes)
+    }
+}
+
+/// The curve's tag of a scalar: `prefix/name`, but settings keep their own group.
+fn tag(prefix: &str, name: &str) -> String {
+    if name.starts_with("schedule/") { name.to_owned() } else { format!("{prefix}/{name}") }
+}

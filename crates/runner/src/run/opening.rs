@@ -1,0 +1,122 @@
+//! Opening a run: everything that can be refused is refused before anything is written.
+
+use super::{Clock, Curves, Run, resuming};
+use crate::InputError;
+use crate::config::{RunConfig, below};
+use crate::device;
+use crate::directory::{Found, RunDirectory};
+use crate::files::remove_leftovers;
+use crate::method::{BuildContext, Method};
+use crate::records::summary::Status;
+use crate::seed::{Stream, generator};
+use crate::trainer::Trainer;
+use anyhow::Result;
+use elbo_core::FieldError;
+use elbo_data::{BatchOrder, DataError, Splits};
+use std::path::{Path, PathBuf};
+use tch::{Device, Kind, Tensor};
+
+/// What to run, and where.
+#[derive(Debug, Clone)]
+pub struct RunOptions<M> {
+    /// The configuration, or `None` to continue with the stored one.
+    pub config: Option<RunConfig<M>>,
+    /// What errors call the configuration.
+    pub origin: String,
+    /// The run's directory.
+    pub directory: PathBuf,
+    /// Continue what is there, with its stored configuration; start where nothing is.
+    pub resume: bool,
+}
+
+impl<M: Method> Run<M> {
+    /// Opens a run: new, or continued with `resume`. `progress` is told what takes time.
+    ///
+    /// # Errors
+    /// [`InputError`] for what the user can put right, and then nothing on disk has changed.
+    pub fn open(options: &RunOptions<M>, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let path = &options.directory;
+        let found = RunDirectory::look(path)?;
+        if found == Found::Run && !options.resume {
+            return Err(already_there(path).into());
+        }
+        RunDirectory::refuse_locked(path)?;
+        RunDirectory::probe(path)?;
+        let mut config = resuming::configuration(options, found)?;
+        let device = device::resolve(config.device)?;
+        config.device = device::choice_of(device);
+        device::set_precision(config.precision)?;
+        let data = config.data.load(device, progress).map_err(|error| data_error(&options.origin, error))?;
+        let mut trainer = build(&config, &options.origin, device, &data)?;
+        let subset = subset(&config, &data, device)?;
+
+        let directory = RunDirectory::open(path)?;
+        if found != Found::Run && RunDirectory::look(path)? == Found::Run {
+            return Err(already_there(path).into());
+        }
+        remove_leftovers(directory.path())?;
+        let mut notes = Vec::new();
+        let earlier = resuming::restore(&directory, &mut trainer, &mut notes)?;
+        resuming::store_configuration(&directory, &config, device)?;
+        let mut curves = Curves::open(&directory, trainer.step(), &serde_json::to_value(&config)?)?;
+        if trainer.step() >= config.train.steps {
+            // Nothing is left to do: the run stays finished.
+            curves.end(trainer.step(), Status::Finished)?;
+        }
+        Ok(Self { config, directory, device, data, trainer, curves, clock: Clock::new(earlier), subset, notes })
+    }
+}
+
+/// Networks, optimisers and data order, from the seed.
+fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &Splits) -> Result<Trainer> {
+    let shape = data.train.images.shape();
+    let image = [shape.channels, shape.height, shape.width];
+    let (batch, length) = (config.data.batch_size, data.train.images.len());
+    config.model.check(image).map_err(|error| InputError::in_field(origin, &below("model", error)))?;
+    let context = BuildContext {
+        model: &config.model,
+        optimizer: &config.optimizer,
+        image,
+        dataset_len: length,
+        device,
+        // On the CPU, so that one seed is one model on every device.
+        initialisation: &generator(Device::Cpu, config.seed, Stream::Initialisation)?,
+    };
+    let algorithm = config.method.build(&context).map_err(|error| as_input(origin, error))?;
+    algorithm.check(batch, length).map_err(|error| as_input(origin, error))?;
+    let noise = generator(device, config.seed, Stream::Training)?;
+    let order = BatchOrder::new(length, batch, &noise).map_err(|error| data_error(origin, error))?;
+    Ok(Trainer::new(algorithm, noise, order, batch, device))
+}
+
+/// Indices of the examples that evaluations look at, sorted: all of them, or as many as the configuration says.
+fn subset<M>(config: &RunConfig<M>, data: &Splits, device: Device) -> Result<Tensor> {
+    let length = data.train.images.len();
+    let wanted = i64::try_from(config.train.evaluate_subset).unwrap_or(i64::MAX);
+    if wanted == 0 || wanted >= length {
+        return Ok(Tensor::arange(length, (Kind::Int64, device)));
+    }
+    // Drawn on the CPU, so that the subset is the same on every device.
+    let chosen = generator(Device::Cpu, config.seed, Stream::Subset)?.permutation(length).narrow(0, 0, wanted);
+    Ok(chosen.sort(0, false).0.to_device(device))
+}
+
+/// A setting that does not fit is the user's to put right, whoever noticed it.
+fn as_input(origin: &str, error: anyhow::Error) -> anyhow::Error {
+    match error.downcast::<FieldError>() {
+        Ok(field) => InputError::in_field(origin, &field).into(),
+        Err(other) => InputError::new(format!("{origin}: {other:#}")).into(),
+    }
+}
+
+fn data_error(origin: &str, error: DataError) -> InputError {
+    match error {
+        DataError::Field { field, message } => InputError::new(format!("{origin}: data.{field}: {message}")),
+        other => InputError::new(other.to_string()),
+    }
+}
+
+fn already_there(path: &Path) -> InputError {
+    let path = path.display();
+    InputError::new(format!("{path}: already holds a run; --resume continues it, --run-dir DIRECTORY starts another"))
+}

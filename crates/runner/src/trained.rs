@@ -1,0 +1,80 @@
+//! Opening a run to look at what it learnt: its `model` and the `encoder.*`, `decoder.*` and `likelihood.*` tensors of its newest
+//! checkpoint. The method is opaque JSON, so runs of foreign objectives open as well.
+
+use crate::checkpoint::{self, Checkpoint};
+use crate::config::{DeviceChoice, RunConfig, below};
+use crate::directory::stored_config;
+use crate::seed::{Stream, generator};
+use crate::{InputError, device};
+use anyhow::{Context, Result};
+use elbo_core::{Generator, Vae};
+use elbo_data::Splits;
+use serde_json::Value;
+use std::path::{Path, PathBuf};
+use tch::Device;
+
+/// A trained model with its data.
+#[derive(Debug)]
+pub struct TrainedRun {
+    /// The run's directory.
+    pub path: PathBuf,
+    /// Its configuration; the method is whatever JSON stands there.
+    pub config: RunConfig<Value>,
+    /// The model, its parameters from the newest checkpoint that is whole.
+    pub vae: Vae,
+    /// The data it was trained on.
+    pub data: Splits,
+    /// Updates that made the model.
+    pub step: u64,
+    /// Where everything is.
+    pub device: Device,
+}
+
+impl TrainedRun {
+    /// Opens the run in `path` on `device` (default: where it was trained, or the CPU where that is not there).
+    ///
+    /// # Errors
+    /// When there is no run, no checkpoint of it is whole, or its data are not to be had.
+    pub fn open(path: &Path, device: Option<DeviceChoice>, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        let origin = path.join("config.json").display().to_string();
+        let config = RunConfig::<Value>::from_value(stored_config(path)?, &origin)?;
+        let device = match device {
+            Some(choice) => device::resolve(choice)?,
+            None => device::resolve(config.device).or_else(|_| device::resolve(DeviceChoice::Cpu))?,
+        };
+        let checkpoint = newest(path, progress)?;
+        let data = config.data.load(device, progress)?;
+        let shape = data.train.images.shape();
+        let image = [shape.channels, shape.height, shape.width];
+        let initialisation = generator(Device::Cpu, config.seed, Stream::Initialisation)?;
+        let vae = config.model.build(image, &initialisation, device);
+        let vae = vae.map_err(|error| InputError::in_field(&origin, &below("model", error)))?;
+        checkpoint.restore(&vae.parameters())?;
+        let step = checkpoint.counter("step")?;
+        Ok(Self { path: path.to_owned(), config, vae, data, step, device })
+    }
+
+    /// A generator for evaluations, the same at every call.
+    ///
+    /// # Errors
+    /// When libtorch makes none.
+    pub fn noise(&self) -> Result<Generator> {
+        Ok(generator(self.device, self.config.seed, Stream::Evaluation(self.step))?)
+    }
+}
+
+fn newest(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<Checkpoint> {
+    let folder = path.join("checkpoints");
+    let mut last = None;
+    for (_, file) in checkpoint::list(&folder)? {
+        match Checkpoint::read(&file) {
+            Ok(checkpoint) => return Ok(checkpoint),
+            Err(error) => {
+                progress(&format!("warning: {error:#}; trying an older checkpoint"));
+                last = Some(error);
+            }
+        }
+    }
+    let none = || InputError::new(format!("{}: has no checkpoint yet", path.display()));
+    Err(last.map_or_else(|| none().into(), |error| error)).context(format!("{}: no checkpoint can be used", folder.display()))
+}

@@ -1,0 +1,88 @@
+//! Resume equals never having stopped, bit for bit.
+
+mod common;
+
+use common::{Bench, binary, copy, curves, newest_state};
+use elbo_runner::records::purge::read_events;
+use serde_json::json;
+use std::fs;
+use std::path::Path;
+
+/// Curves as TensorBoard's files hold them, but speeds: (step, tag, bits).
+fn events(run: &Path) -> Vec<(i64, String)> {
+    let mut points: Vec<(i64, String)> = Vec::new();
+    for event in read_events(run).expect("events") {
+        points.extend(event.tags.iter().filter(|tag| !tag.starts_with("speed/")).map(|tag| (event.step, tag.clone())));
+    }
+    points
+}
+
+/// 40 steps with a checkpoint every 7, log windows of 3 that no checkpoint divides, epochs that end at steps 72/16: the run is
+/// stopped at every checkpoint in turn, and each continuation must end in the same bits and the same curves.
+#[test]
+fn resume_at_any_checkpoint_equals_an_uninterrupted_run() {
+    let bench = Bench::new();
+    bench.configure(&[("train.steps", json!(40)), ("data.subset.scale", json!("0..6/2"))]);
+    let whole = bench.path("whole");
+    bench.train("whole").arg("--quiet").assert().success();
+    for stop in [7, 14, 21, 28, 35] {
+        let name = format!("stopped-{stop}");
+        let run = bench.path(&name);
+        copy(&whole, &run);
+        for step in [7, 14, 21, 28, 35, 40].into_iter().filter(|step| *step > stop) {
+            fs::remove_file(run.join(format!("checkpoints/step-{step}.safetensors"))).expect("removed");
+        }
+        bench.train(&name).args(["--quiet", "--resume"]).assert().success();
+        assert!(newest_state(&run) == newest_state(&whole), "state after a stop at {stop}");
+        assert_eq!(curves(&run), curves(&whole), "metrics.csv after a stop at {stop}");
+        assert_eq!(events(&run), events(&whole), "event files after a stop at {stop}");
+    }
+}
+
+#[test]
+fn a_finished_run_says_so_and_a_longer_one_goes_on() {
+    let bench = Bench::new();
+    bench.train("run").assert().success();
+    let before = newest_state(&bench.path("run"));
+    let again = bench.train("run").arg("--resume").assert().success();
+    let said = String::from_utf8_lossy(&again.get_output().stderr).into_owned();
+    assert!(said.contains("all 20 steps are done"), "{said}");
+    assert!(newest_state(&bench.path("run")) == before);
+    bench.train("run").args(["--resume", "--set", "train.steps=25"]).assert().success();
+    assert!(bench.path("run/checkpoints/step-25.safetensors").exists());
+    let summary: serde_json::Value =
+        serde_json::from_slice(&fs::read(bench.path("run/summary.json")).expect("a summary")).expect("JSON");
+    assert_eq!((&summary["status"], &summary["steps"]), (&json!("finished"), &json!(25)));
+}
+
+#[test]
+fn resume_without_a_configuration_uses_the_stored_one() {
+    let bench = Bench::new();
+    bench.train("run").assert().success();
+    binary("train").arg("--resume").arg("--run-dir").arg(bench.path("run")).assert().success();
+}
+
+#[test]
+fn resume_with_nothing_there_starts_and_says_so() {
+    let bench = Bench::new();
+    let started = bench.train("new").arg("--resume").assert().success();
+    let said = String::from_utf8_lossy(&started.get_output().stderr).into_owned();
+    assert!(said.contains("nothing to resume"), "{said}");
+}
+
+#[test]
+fn a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used() {
+    let bench = Bench::new();
+    bench.train("run").assert().success();
+    let whole = newest_state(&bench.path("run"));
+    let newest = bench.path("run/checkpoints/step-20.safetensors");
+    let mut bytes = fs::read(&newest).expect("bytes");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&newest, bytes).expect("damaged");
+    let resumed = bench.train("run").arg("--resume").assert().success();
+    let said = String::from_utf8_lossy(&resumed.get_output().stderr).into_owned();
+    assert!(said.contains("warning: ") && said.contains("step-20.safetensors: is damaged"), "{said}");
+    assert!(said.contains("resumed after step 14"), "{said}");
+    assert!(newest_state(&bench.path("run")) == whole);
+}

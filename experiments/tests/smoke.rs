@@ -1,0 +1,160 @@
+//! Every binary starts, explains itself and does its work; every shipped configuration trains.
+
+mod common;
+
+use common::{Bench, binary, small};
+use serde_json::{Value, json};
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+#[test]
+fn every_binary_explains_itself() {
+    for (name, words) in [
+        ("train", &["--set", "--resume", "beta-tcvae", "Exit codes"][..]),
+        ("traverse", &["--out", "Examples"]),
+        ("encode", &["--out", "numpy"]),
+        ("render-sprites", &["--packed", "--npz", "--subset"]),
+    ] {
+        let output = binary(name).arg("--help").assert().success();
+        let help = String::from_utf8_lossy(&output.get_output().stdout).into_owned();
+        for word in words {
+            assert!(help.contains(word), "{name} --help does not mention {word}:\n{help}");
+        }
+        binary(name).arg("--version").assert().success();
+        binary(name).arg("--no-such-flag").assert().code(2);
+    }
+}
+
+/// 28×28 pictures and labels in MNIST's four files, each digit a bar of another length.
+fn write_mnist(folder: &Path) {
+    fs::create_dir_all(folder).expect("a folder");
+    for (prefix, count) in [("train", 100_u32), ("t10k", 20)] {
+        let mut images = vec![0, 0, 8, 3];
+        let mut labels = vec![0, 0, 8, 1];
+        images.extend([count, 28, 28].iter().flat_map(|size| size.to_be_bytes()));
+        labels.extend(count.to_be_bytes());
+        for index in 0..count {
+            let bar = (index % 10 + 1) * 28;
+            images.extend((0..784).map(|pixel| if pixel < bar { 200_u8 } else { 0 }));
+            labels.push((index % 10) as u8);
+        }
+        fs::write(folder.join(format!("{prefix}-images-idx3-ubyte")), images).expect("written");
+        fs::write(folder.join(format!("{prefix}-labels-idx1-ubyte")), labels).expect("written");
+    }
+}
+
+fn shipped() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("configs");
+    let mut files: Vec<PathBuf> = fs::read_dir(folder).expect("configs").map(|entry| entry.expect("an entry").path()).collect();
+    files.retain(|path| path.extension().is_some_and(|extension| extension == "json"));
+    files.sort();
+    files
+}
+
+#[test]
+fn every_shipped_configuration_trains_for_20_steps() {
+    let bench = Bench::new();
+    write_mnist(&bench.path("mnist"));
+    let files = shipped();
+    assert!(files.len() >= 6);
+    for file in files {
+        let config: Value = serde_json::from_slice(&fs::read(&file).expect("bytes")).expect("JSON");
+        let name = config["name"].as_str().expect("a name").to_owned();
+        assert_eq!(file.file_stem().and_then(|stem| stem.to_str()), Some(name.as_str()), "a configuration is named after its file");
+        let data = match config["data"]["source"].as_str() {
+            Some("sprites") => format!("data.subset={}", small()["data"]["subset"]),
+            _ => format!("data.path={}", bench.path("mnist").display()),
+        };
+        let mut command = binary("train");
+        command.arg(&file).arg("--run-dir").arg(bench.path(&name)).args(["--quiet", "--device", "cpu", "--set", &data]);
+        for change in ["train.steps=20", "train.log_every=10", "train.evaluate_subset=64", "train.evaluate_samples=32"] {
+            command.args(["--set", change]);
+        }
+        if config["data"]["batch_size"].as_i64().expect("a size") > 64 {
+            command.args(["--set", "data.batch_size=64"]);
+        }
+        command.assert().success();
+        let summary: Value = serde_json::from_slice(&fs::read(bench.path(&name).join("summary.json")).expect("a summary")).expect("JSON");
+        assert_eq!((&summary["status"], &summary["steps"]), (&json!("finished"), &json!(20)), "{name}");
+        assert!(summary["scalars"]["train/elbo"].as_f64().expect("an ELBO") < 0.0, "{name}");
+    }
+}
+
+#[test]
+fn train_prints_one_json_object_when_asked() {
+    let bench = Bench::new();
+    let output = bench.train("run").arg("--json").assert().success();
+    let printed: Value = serde_json::from_slice(&output.get_output().stdout).expect("one JSON object");
+    let stored: Value = serde_json::from_slice(&fs::read(bench.path("run/summary.json")).expect("a summary")).expect("JSON");
+    assert_eq!(printed["scalars"], stored["scalars"]);
+    for tag in ["train/elbo", "train/kl_per_dimension/2", "train/estimate/total_correlation_mws", "train/estimate/mutual_information_uniform", "evaluate/total_correlation_subset_64"] {
+        assert!(printed["scalars"][tag].is_number(), "{tag}: {printed}");
+    }
+}
+
+#[test]
+fn traverse_and_encode_open_a_run() {
+    let bench = Bench::new();
+    bench.train("run").arg("--quiet").assert().success();
+    binary("traverse").arg(bench.path("run")).arg("--out").arg(bench.path("pictures")).assert().success();
+    for (name, magic) in [("traversals.png", &b"\x89PNG"[..]), ("reconstructions.png", b"\x89PNG"), ("prior_samples.png", b"\x89PNG"), ("traversals.gif", b"GIF8")] {
+        let bytes = fs::read(bench.path("pictures").join(name)).expect(name);
+        assert!(bytes.starts_with(magic), "{name}");
+    }
+    let out = bench.path("codes.npz");
+    binary("encode").arg(bench.path("run")).arg("--out").arg(&out).args(["--first", "100"]).assert().success();
+    let mut archive = npyz::npz::NpzArchive::open(&out).expect("an archive");
+    let mut shape = |name: &str| archive.by_name(name).expect("readable").expect(name).shape().to_vec();
+    assert_eq!(shape("mean"), [100, 3]);
+    assert_eq!(shape("log_var"), [100, 3]);
+    assert_eq!(shape("z"), [100, 3]);
+    assert_eq!(shape("factors"), [100, 5]);
+    binary("encode").arg(bench.path("run")).arg("--out").arg(&out).assert().code(2);
+    binary("encode").arg(bench.path("nowhere")).arg("--out").arg(bench.path("x.npz")).assert().code(2);
+    binary("traverse").arg(bench.path("nowhere")).assert().code(2);
+}
+
+#[test]
+fn render_sprites_writes_what_it_says() {
+    let bench = Bench::new();
+    let packed = bench.path("few.bits");
+    let mut command = binary("render-sprites");
+    command.arg("--packed").arg(&packed);
+    for part in ["orientation=0", "position_x=0..4", "position_y=0,31"] {
+        command.args(["--subset", part]);
+    }
+    command.assert().success();
+    assert_eq!(fs::metadata(&packed).expect("a file").len(), 3 * 6 * 4 * 2 * 512);
+    binary("render-sprites").arg("--packed").arg(&packed).assert().code(2);
+}
+
+/// A folder of pictures, from files to a trained run.
+#[test]
+fn a_folder_of_pictures_trains() {
+    let bench = Bench::new();
+    let folder = bench.path("pictures");
+    fs::create_dir_all(&folder).expect("a folder");
+    for index in 0..24_u8 {
+        let file = fs::File::create(folder.join(format!("{index:02}.png"))).expect("a file");
+        let mut encoder = png::Encoder::new(file, 20, 16);
+        encoder.set_color(png::ColorType::Rgb);
+        let mut writer = encoder.write_header().expect("a header");
+        writer.write_image_data(&[index * 10; 20 * 16 * 3]).expect("pixels");
+    }
+    let mut table = fs::File::create(bench.path("attributes.csv")).expect("a file");
+    writeln!(table, "file,bright").expect("written");
+    for index in 0..24 {
+        writeln!(table, "{index:02}.png,{}", i32::from(index > 12)).expect("written");
+    }
+    bench.configure(&[
+        ("data", json!({ "source": "images", "batch_size": 8, "path": folder, "image_size": 32, "attributes": bench.path("attributes.csv"), "test_fraction": 0.25, "split_seed": 1 })),
+        ("model", json!({ "network": "burgess", "latent": 3, "likelihood": "gaussian", "sigma": "learnt" })),
+        ("method", json!({ "name": "elbo" })),
+        ("train.evaluate_subset", json!(0)),
+    ]);
+    let output = bench.train("run").args(["--json", "--quiet"]).assert().success();
+    let printed: Value = serde_json::from_slice(&output.get_output().stdout).expect("one JSON object");
+    assert!(printed["scalars"]["evaluate/mutual_information"].is_number(), "{printed}");
+    assert!(printed["scalars"]["evaluate/elbo"].is_number(), "{printed}");
+}

@@ -1,0 +1,87 @@
+//! The step contract: consecutive steps issue the same operators with the same shapes and host numbers, and none that makes the host
+//! wait for the device.
+
+use elbo_native::recorder::{Operator, record};
+use elbo_native::testing::single_thread;
+use elbo_runner::Event;
+use elbo_tests::{open, shrunk};
+use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+
+/// The operators of one `advance`.
+fn step(run: &mut elbo_runner::Run<elbo_experiments::BuiltIn>) -> (Event, Vec<Operator>) {
+    let (event, operators) = record(|| run.advance().expect("a step")).expect("recorded");
+    (event, operators)
+}
+
+fn check(name: &str, config: &Value) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut run = open(config, &folder.path().join(name));
+    // The first step lays out the window.
+    step(&mut run);
+    let (_, second) = step(&mut run);
+    let (_, third) = step(&mut run);
+    assert!(second.len() > 50, "{name}: the recorder saw {} operators", second.len());
+    assert_eq!(second.len(), third.len(), "{name}");
+    for (number, (one, other)) in second.iter().zip(&third).enumerate() {
+        assert_eq!(one, other, "{name}: operator {number} of {}", second.len());
+    }
+    let waits: Vec<_> = second.iter().filter(|operator| operator.synchronises()).collect();
+    assert!(waits.is_empty(), "{name}: the host waits in {waits:?}");
+    // Step 4 is a log point, and there the host does wait: the recorder can see it.
+    let (event, fourth) = step(&mut run);
+    assert!(matches!(event, Event::Logged { step: 4, .. }));
+    assert!(fourth.iter().any(Operator::synchronises), "{name}: a log point reads the window");
+}
+
+/// Every shipped configuration with its own networks, method and optimiser; the data are a part of dSprites, so that it runs anywhere.
+#[test]
+fn every_shipped_configuration_keeps_the_step_contract() {
+    single_thread();
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/configs");
+    let mut count = 0;
+    for entry in fs::read_dir(configs).expect("configs") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let config: Value = serde_json::from_slice(&fs::read(&path).expect("bytes")).expect("JSON");
+        check(config["name"].as_str().expect("a name"), &shrunk(config.clone()));
+        count += 1;
+    }
+    assert!(count >= 6, "{count} configurations");
+}
+
+/// Each estimator, optimiser and likelihood, and weights on schedules.
+#[test]
+fn every_choice_keeps_the_step_contract() {
+    single_thread();
+    let base = |method: &Value, model: &Value, optimizer: &Value| {
+        shrunk(json!({ "name": "choice", "seed": 1, "precision": "float32", "data": {}, "method": method, "model": model, "optimizer": optimizer }))
+    };
+    let mlp = |likelihood: &str, sigma: Value| {
+        let mut model = json!({ "network": "mlp", "latent": 3, "likelihood": likelihood, "encoder_hidden": [16],
+            "encoder_activation": "relu", "decoder_hidden": [16], "decoder_activation": "tanh" });
+        if !sigma.is_null() {
+            model["sigma"] = sigma;
+        }
+        model
+    };
+    let ramp = |shape: &str| json!({ "schedule": shape, "from": 0.5, "to": 4.0, "steps": 7 });
+    let adam = json!({ "name": "adam", "learning_rate": 1e-3 });
+    for estimator in ["mws", "uniform", "mss", "balanced"] {
+        for shape in ["linear", "cosine", "cyclical", "exponential"] {
+            let method = json!({ "name": "beta-tcvae", "mi_weight": 1.0, "tc_weight": ramp(shape), "dw_kl_weight": 1.0, "estimator": estimator });
+            check(estimator, &base(&method, &mlp("bernoulli", Value::Null), &adam));
+        }
+    }
+    let elbo = json!({ "name": "elbo" });
+    for (likelihood, sigma) in [("gaussian", json!(0.1)), ("gaussian", json!("learnt")), ("laplace", json!("learnt"))] {
+        check(likelihood, &base(&elbo, &mlp(likelihood, sigma), &adam));
+    }
+    for optimizer in ["adamw", "rmsprop", "sgd"] {
+        let settings = json!({ "name": optimizer, "learning_rate": ramp("cosine"), "clip_norm": 1.0 });
+        check(optimizer, &base(&elbo, &mlp("bernoulli", Value::Null), &settings));
+    }
+}
