@@ -190,7 +190,7 @@ install_all() {
             large+=("$name $megabytes")
         fi
     done <<<"$list"
-    say "$what: $total MB to fetch"
+    say "$what: $( ((total > 0)) && echo "$total MB to fetch" || echo "to install")"
     ((${#small[@]} == 0)) || fetch "$small_total" "${small[@]}"
     for name in ${large[@]+"${large[@]}"}; do fetch "${name#* }" "${name% *}"; done
     ((${#large[@]} == 0)) || say "unpacking"
