@@ -7,12 +7,12 @@ use tch::{Device, Kind, Tensor};
 choices! {
     /// A scheme for the start of weights and biases.
     ///
-    /// The fans are `PyTorch`'s: the number of inputs (outputs) of a linear layer; channels in (out) times kernel positions of a
+    /// The fans are PyTorch's: the number of inputs (outputs) of a linear layer; channels in (out) times kernel positions of a
     /// convolution, the other way round for a transposed one.
     pub enum Initialisation {
-        /// What `PyTorch`'s layers do by themselves (`kaiming_uniform(a = √5)`): weight and bias from U(±1/√`fan_in`).
+        /// What PyTorch's layers do by themselves (`kaiming_uniform(a = √5)`): weight and bias from U(±1/√`fan_in`).
         PyTorch = "pytorch",
-        /// Weight from U(±√(6 / (`fan_in` + `fan_out`))), bias 0: `TensorFlow`'s default, and so that of Locatello et al. 2019.
+        /// Weight from U(±√(6 / (`fan_in` + `fan_out`))), bias 0: TensorFlow's default, and so that of Locatello et al. 2019.
         GlorotUniform = "glorot-uniform",
         /// Weight from N(0, 2 / (`fan_in` + `fan_out`)), bias 0 (Glorot & Bengio 2010).
         GlorotNormal = "glorot-normal",

@@ -1,4 +1,4 @@
-//! Layers with parameters: plain tensors in `PyTorch`'s layouts, called `weight` and `bias`.
+//! Layers with parameters: plain tensors in PyTorch's layouts, called `weight` and `bias`.
 
 use crate::NamedTensors;
 use crate::choices;

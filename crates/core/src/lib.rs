@@ -6,7 +6,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`posterior`], [`likelihood`] | q(z\|x) and p(x\|z), with their densities and divergences |
-//! | [`networks`], [`layers`], [`initialisation`] | encoders and decoders under `PyTorch`'s names, initialised explicitly |
+//! | [`networks`], [`layers`], [`initialisation`] | encoders and decoders under PyTorch's names, initialised explicitly |
 //! | [`vae`], [`forward`] | x → q(z\|x), z, p(x\|z): all that an objective may look at |
 //! | [`optimizer`], [`player`] | Adam, `AdamW`, `RMSProp`, SGD over named state, with a device flag that skips an update |
 //! | [`schedule`], [`weight`] | weights and learning rates as arithmetic on the device's step counter |

@@ -1,6 +1,6 @@
 //! Encoders and decoders.
 //!
-//! Parameter names are the checkpoint format. They and the layouts are those of `PyTorch` modules with these attributes, so that a
+//! Parameter names are the checkpoint format. They and the layouts are those of PyTorch modules with these attributes, so that a
 //! file written here loads there, and the other way round:
 //!
 //! | network | encoder (`encoder.`) | decoder (`decoder.`) |

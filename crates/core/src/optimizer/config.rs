@@ -22,7 +22,7 @@ choices! {
     }
 }
 
-/// The `optimizer` of a configuration. What is left out is as in `PyTorch`.
+/// The `optimizer` of a configuration. What is left out is as in PyTorch.
 ///
 /// ```json
 /// { "name": "adam", "learning_rate": 5e-4 }

@@ -1,6 +1,6 @@
 //! Optimisers whose whole state is named tensors on the device, and whose step never asks the host anything.
 //!
-//! The rules are `PyTorch`'s, to the letter, so that a published learning rate keeps its meaning. What is ours: the learning rate is
+//! The rules are PyTorch's, to the letter, so that a published learning rate keeps its meaning. What is ours: the learning rate is
 //! arithmetic on the device's step counter, and a flag on the device can skip an update, which then leaves parameters, moments and
 //! counts bit for bit as they were. (Gradients times 0 are not that: moments decay, and Adam still moves.)
 
@@ -50,7 +50,7 @@ impl Optimizer {
         })
     }
 
-    /// The optimiser's own tensors, live: `<parameter>.exp_avg` and so on, by `PyTorch`'s names.
+    /// The optimiser's own tensors, live: `<parameter>.exp_avg` and so on, by PyTorch's names.
     pub fn state(&self) -> NamedTensors {
         let slots = match &self.rule {
             Rule::Adam(rule) => rule.state(),

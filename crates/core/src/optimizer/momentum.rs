@@ -4,7 +4,7 @@ use super::{Slots, zeros_like};
 use elbo_native::Argument::{self, Float, Tensors};
 use tch::{Kind, Tensor};
 
-/// Tieleman & Hinton 2012, as `PyTorch` computes it.
+/// Tieleman & Hinton 2012, as PyTorch computes it.
 ///
 /// ```text
 /// v ← α v + (1 − α) g²,   u = g / (√v + ε),   b ← m b + u,   θ ← θ − η b          (b = u without momentum)

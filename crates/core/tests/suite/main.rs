@@ -1,0 +1,14 @@
+//! Tests of elbo-core against oracles of their own.
+
+mod configuration;
+mod densities;
+mod finite_differences;
+mod initialisation;
+mod likelihoods;
+mod networks;
+mod optimizer_reference;
+mod optimizer_state;
+mod schedules;
+mod step;
+mod support;
+mod vocabulary;
