@@ -75,7 +75,7 @@ mod tests {
         let path = cache.join(CACHE_NAME);
         let grid = Grid::full();
         let mut messages = Vec::new();
-        let mut load = |folder: &Path, messages: &mut Vec<String>| {
+        let load = |folder: &Path, messages: &mut Vec<String>| {
             messages.clear();
             load(&grid, Some(folder), &mut |message| messages.push(message.to_owned())).unwrap()
         };

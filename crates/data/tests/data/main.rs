@@ -1,0 +1,12 @@
+//! Tests of elbo-data through its public interface, in one process.
+
+mod attributes;
+mod configuration;
+mod damage;
+mod images;
+mod npz;
+mod order;
+mod pictures;
+mod readers;
+mod setting;
+mod sprites;
