@@ -1,0 +1,55 @@
+# What a person types. Every target sets up what it needs (scripts/setup.sh), so any of them may come first.
+
+CONFIG  ?= experiments/configs/first.json
+RUN     ?= runs/$(basename $(notdir $(CONFIG)))
+ARGS    ?=
+LOGDIR  ?= runs
+PORT    ?= 6006
+DATA    ?=
+
+SHELL := /bin/bash
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# Another project's libtorch must not become this one's: the link .libtorch says which it is.
+unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
+.NOTPARALLEL:
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda doc clean distclean
+
+help: ## List these targets
+	@echo "make TARGET [NAME=value …]"
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  \1\t\2/p' Makefile | expand -t 16
+
+ready:
+	@scripts/setup.sh
+
+setup: ## Fetch libtorch and TensorBoard into .venv, or check every file of them (ELBO_LIBTORCH=cpu|cuda|FOLDER)
+	@scripts/setup.sh --verify
+
+train: ready ## Train, or go on with a run: CONFIG=FILE, RUN=FOLDER, ARGS='--set train.steps=4000'
+	@cargo build --release -p elbo-experiments --bins
+	@cargo run --quiet --release -p elbo-experiments --bin train -- $(CONFIG) --run-dir $(RUN) --resume $(ARGS)
+
+test: ready ## Run all tests; ARGS='-p elbo-core' for some
+	@scripts/test.sh $(ARGS)
+
+lint: ready ## Check format, clippy, documentation, scripts, order of the crates
+	@scripts/lint.sh
+
+tensorboard: ready ## Show curves and pictures on http://127.0.0.1:6006: LOGDIR=FOLDER, PORT=NUMBER
+	@echo "TensorBoard of $(LOGDIR): http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
+	@.venv/bin/python -m tensorboard.main --logdir $(LOGDIR) --host 127.0.0.1 --port $(PORT)
+
+fetch-data: ## Fetch a data set into data/: DATA=mnist or DATA=fashion-mnist
+	@scripts/fetch-data.sh $(DATA)
+
+check-cuda: ## Compare training on the GPU with training on the CPU; needs an NVIDIA GPU
+	@scripts/check_cuda.sh
+
+doc: ready ## Build the documentation of all crates
+	@cargo doc --workspace --no-deps
+	@echo "$(CURDIR)/target/doc/elbo_core/index.html"
+
+clean: ## Remove what cargo built; runs and data stay
+	@cargo clean
+
+distclean: clean ## Remove what set-up fetched, too
+	@rm -rf .venv .libtorch .setup
