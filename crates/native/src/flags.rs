@@ -4,7 +4,7 @@ use crate::Result;
 use crate::shim::{self, check};
 use std::os::raw::c_int;
 
-/// A switch of libtorch that holds for the whole process. All of them matter on CUDA only, but [`Flag::Deterministic`].
+/// A switch of libtorch that holds for the whole process. Only [`Flag::Deterministic`] matters on the CPU too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Flag {
     /// Matrix products of float32 may round their inputs to TF32 (10 bits of mantissa). Off by default.
