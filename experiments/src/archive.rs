@@ -4,7 +4,7 @@ use anyhow::{Context, Result, ensure};
 use elbo_runner::files::write_atomically_with;
 use npyz::WriterBuilder;
 use npyz::npz::NpzWriter;
-use std::io::{Cursor, Write};
+use std::io::Cursor;
 use std::path::Path;
 use tch::{Kind, Tensor};
 use zip::write::FileOptions;

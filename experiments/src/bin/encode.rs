@@ -2,20 +2,20 @@
 
 use anyhow::{Context, Result};
 use clap::Parser;
-use elbo_core::Posterior;
 use elbo_data::Dataset;
+use elbo_evaluation::encode::{self, Codes};
 use elbo_experiments::archive::Archive;
 use elbo_runner::config::DeviceChoice;
 use elbo_runner::{InputError, TrainedRun, cli};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Writes the codes of a trained run to an npz archive, for numpy and everything that reads it
 ///
-/// Arrays: codes (the posterior means), mean, log_var, z (one sample of q(z|x)), all float32 [n, D];
-/// index (int64 [n], the row of the data set);
-/// where the data have them, factors (int64 [n, K]) with factor_names, labels (int64 [n]), attributes (uint8 [n, A]).
+/// Arrays: codes (the posterior means), mean, log_var and z (one sample of q(z|x)), float32 [n, D];
+/// where the data have them, factors (int64 [n, K]) with factor_names, attributes (uint8 [n, A]) with attribute_names,
+/// labels (int64 [n]). Rows are in the order of the data set.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -49,16 +49,15 @@ In Python:
   archive = numpy.load('codes.npz'); codes, factors = archive['codes'], archive['factors']";
 
 fn main() -> ExitCode {
-    cli::run(encode)
+    cli::run(run)
 }
 
-fn encode(arguments: &Arguments) -> Result<()> {
+fn run(arguments: &Arguments) -> Result<()> {
     let out = &arguments.out;
     if out.exists() && !arguments.force {
         return Err(InputError::new(format!("{}: exists; --force writes over it", out.display())).into());
     }
-    let mut say = |text: &str| eprintln!("{text}");
-    let run = TrainedRun::open(&arguments.run, arguments.device, &mut say)?;
+    let run = TrainedRun::open(&arguments.run, arguments.device, &mut |text| eprintln!("{text}"))?;
     let data = if arguments.test {
         let no_split = || InputError::new("--test: the run has no test split; its data.test_fraction makes one");
         run.data.test.as_ref().ok_or_else(no_split)?
@@ -66,20 +65,21 @@ fn encode(arguments: &Arguments) -> Result<()> {
         &run.data.train
     };
     let count = arguments.first.map_or(data.len(), |first| first.min(data.len()));
-    let indices = Tensor::arange(count, (Kind::Int64, run.device));
-    let codes = elbo_evaluation::encode::encode(&run.vae, &data.images, &indices, arguments.batch_size, &run.noise()?)?;
-    write(arguments, data, &indices, &codes)?;
+    let rows = Tensor::arange(count, (Kind::Int64, run.device));
+    let codes = encode::encode(&run.vae, &data.images, Some(&rows), arguments.batch_size, &run.noise()?);
+    archive(data, &rows, &codes)?.write(out)?;
     println!("{}: {count} codes of {} dimensions, after {} steps", out.display(), run.vae.latent(), run.step);
     Ok(())
 }
 
 /// The arrays that the help describes.
-fn write(arguments: &Arguments, data: &Dataset, indices: &Tensor, codes: &Codes) -> Result<()> {
-    let rows = indices.to_device(Device::Cpu);
+fn archive(data: &Dataset, rows: &Tensor, codes: &Codes) -> Result<Archive> {
+    let rows = rows.to_device(Device::Cpu);
+    let moments = codes.moments().context("the posterior's mean and variance are not known")?;
     let mut archive = Archive::new()
-        .with("codes", &codes.mean)
-        .with("mean", &codes.mean)
-        .with("log_var", &codes.log_var)
+        .with("codes", &moments.mean)
+        .with("mean", &moments.mean)
+        .with("log_var", &moments.log_var)
         .with("z", &codes.z);
     if let Some(factors) = &data.factors {
         let factors = factors.select(&rows);
@@ -92,5 +92,5 @@ fn write(arguments: &Arguments, data: &Dataset, indices: &Tensor, codes: &Codes)
     if let Some(labels) = &data.labels {
         archive = archive.with("labels", &labels.index_select(0, &rows));
     }
-    archive.write(&arguments.out)
+    Ok(archive)
 }

@@ -1,8 +1,86 @@
-//! tmp
-use super::Run;
+//! What is measured and drawn between steps, from generators of their own: training does not notice.
+
+use super::{Note, Run, tag};
 use crate::method::Method;
+use crate::seed::{Stream, generator};
 use anyhow::Result;
+use elbo_core::BatchContext;
+use elbo_data::Images;
+use elbo_evaluation::encode::{self, Codes};
+use elbo_evaluation::exact::{self, Decomposition, MemoryBudget};
+use elbo_evaluation::statistics;
+use elbo_native::Generator;
+use tch::{Kind, Tensor};
+
 impl<M: Method> Run<M> {
-    pub(super) fn evaluate(&mut self) -> Result<()> { Ok(()) }
-    pub(super) fn draw(&mut self) -> Result<()> { Ok(()) }
+    /// The terms over held-out data, the exact decomposition of the KL, and histograms of the posterior.
+    pub(super) fn evaluate(&mut self) -> Result<()> {
+        let step = self.step();
+        let noise = generator(self.device, self.config.seed, Stream::Evaluation(step))?;
+        let mut scalars = self.averages(&noise)?;
+        let batch = self.config.data.batch_size;
+        let codes = encode::encode(self.algorithm().vae(), &self.data.train.images, Some(&self.subset), batch, &noise);
+        scalars.extend(self.exact_terms(&codes, &noise)?);
+        self.curves.scalars(step, &scalars)?;
+        if let Some(values) = statistics::posterior_values(&codes) {
+            for (dimension, (means, scales)) in values.means.iter().zip(&values.scales).enumerate() {
+                self.curves.histogram(&format!("posterior_mean/{dimension}"), step, means)?;
+                self.curves.histogram(&format!("posterior_scale/{dimension}"), step, scales)?;
+            }
+        }
+        let total_correlation = scalars.iter().find(|(name, _)| name.starts_with("evaluate/total_correlation"));
+        if let Some((name, value)) = total_correlation {
+            self.notes.push(Note::Information(format!("step {step}: {name} {value:.3}")));
+        }
+        Ok(())
+    }
+
+    /// The training terms over the test split, or over the evaluation's examples where there is none.
+    fn averages(&self, noise: &Generator) -> Result<Vec<(String, f64)>> {
+        let (images, rows): (&Images, Option<&Tensor>) = match &self.data.test {
+            Some(test) => (&test.images, None),
+            None => (&self.data.train.images, Some(&self.subset)),
+        };
+        let step = Tensor::full([], i64::try_from(self.step())?, (Kind::Int64, self.device));
+        let context = BatchContext { step: &step, dataset_len: images.len(), noise };
+        let batch = self.config.data.batch_size;
+        let means = encode::evaluate(self.algorithm(), images, rows, batch, &context)?;
+        // Estimates from batches are no evaluation, and a schedule has its curve already.
+        let kept = means.entries().iter().filter(|(name, _)| !name.starts_with("estimate/") && !name.starts_with("schedule/"));
+        let mut scalars = Vec::new();
+        for (name, value) in kept {
+            let values = Vec::<f64>::try_from(value.reshape([-1]))?;
+            match value.dim() {
+                0 => scalars.push((tag("evaluate", name), values[0])),
+                _ => scalars.extend(values.iter().enumerate().map(|(d, &value)| (format!("evaluate/{name}/{d}"), value))),
+            }
+        }
+        Ok(scalars)
+    }
+
+    /// Mutual information, total correlation and dimension-wise KL under q(z) over all examples, or over the fixed subset that the tag
+    /// then names; nothing where q(z|x) has no density.
+    fn exact_terms(&self, codes: &Codes, noise: &Generator) -> Result<Vec<(String, f64)>> {
+        let samples = i64::try_from(self.config.train.evaluate_samples)?;
+        let (Some(gaussian), Some(samples)) = (codes.gaussian(), codes.draw(samples, noise)) else { return Ok(Vec::new()) };
+        let Decomposition { mutual_information, total_correlation, dimension_wise_kl, .. } =
+            exact::decompose(gaussian, &samples, MemoryBudget::of(self.device));
+        let terms = [
+            ("mutual_information", mutual_information),
+            ("total_correlation", total_correlation),
+            ("dimension_wise_kl", dimension_wise_kl),
+        ];
+        let suffix = if codes.len() == self.data.train.len() { String::new() } else { format!("_subset_{}", codes.len()) };
+        let mut scalars = Vec::new();
+        for (name, term) in terms {
+            scalars.push((format!("evaluate/{name}{suffix}"), term.value));
+            scalars.push((format!("evaluate/{name}{suffix}_standard_error"), term.standard_error));
+        }
+        Ok(scalars)
+    }
+
+    /// Reconstructions, prior samples and traversals.
+    pub(super) fn draw(&mut self) -> Result<()> {
+        Ok(())
+    }
 }
