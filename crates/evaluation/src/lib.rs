@@ -1,1 +1,18 @@
-//! elbo-evaluation
+//! Evaluation of trained models: the exact decomposition of the KL, codes of a data set, traversals and pictures.
+//!
+//! This crate knows models and data, not how a model was trained: it branches on [`Posterior`](elbo_core::Posterior), never on a method. Every
+//! source of randomness is a generator that the caller passes, so that evaluation never disturbs training.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`exact`] | mutual information, total correlation and dimension-wise KL over a whole data set, with standard errors |
+//! | [`encode`] | codes of a data set; an algorithm's terms over it |
+//! | [`statistics`] | KL by dimension, and the values behind histograms of the posterior |
+//! | [`traversal`] | latent traversals, reconstructions, prior samples |
+//! | [`pictures`] | labelled grids of tiles, PNG and GIF |
+
+pub mod encode;
+pub mod exact;
+pub mod pictures;
+pub mod statistics;
+pub mod traversal;
