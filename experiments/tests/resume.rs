@@ -8,11 +8,12 @@ use serde_json::json;
 use std::fs;
 use std::path::Path;
 
-/// Curves as TensorBoard's files hold them, but speeds: (step, tag, bits).
-fn events(run: &Path) -> Vec<(i64, String)> {
-    let mut points: Vec<(i64, String)> = Vec::new();
+/// What `TensorBoard` would read, but speeds and the row in the HPARAMS table, which is written anew: (step, tag, bits of a scalar).
+fn events(run: &Path) -> Vec<(i64, String, Option<u32>)> {
+    let mut points = Vec::new();
     for event in read_events(run).expect("events") {
-        points.extend(event.tags.iter().filter(|tag| !tag.starts_with("speed/")).map(|tag| (event.step, tag.clone())));
+        let kept = event.values.into_iter().filter(|(tag, _)| !tag.starts_with("speed/") && !tag.starts_with("_hparams_"));
+        points.extend(kept.map(|(tag, value)| (event.step, tag, value.map(f32::to_bits))));
     }
     points
 }
