@@ -40,29 +40,48 @@ pub(crate) enum ElementKind {
     Bytes,
 }
 
+/// Why a header cannot be had.
+#[derive(Debug)]
+pub(crate) enum HeaderError {
+    Io(io::Error),
+    /// What was expected and what was found.
+    Problem(String),
+}
+
+impl From<io::Error> for HeaderError {
+    fn from(cause: io::Error) -> Self {
+        Self::Io(cause)
+    }
+}
+
 impl NpyHeader {
-    /// Reads up to the first byte of the data. The error is a sentence, or what the reader said.
-    pub(crate) fn read(reader: &mut dyn Read) -> io::Result<Self> {
+    /// Reads up to the first byte of the data.
+    pub(crate) fn read(reader: &mut dyn Read) -> Result<Self, HeaderError> {
         let mut start = [0; 8];
         reader.read_exact(&mut start)?;
         let (magic, version) = start.split_at(6);
         let wide = match (magic, version) {
             (b"\x93NUMPY", [1, 0]) => false,
             (b"\x93NUMPY", [2 | 3, 0]) => true,
-            (b"\x93NUMPY", _) => return Err(invalid(format!("expected npy version 1, 2 or 3, got {version:?}"))),
-            _ => return Err(invalid("expected an npy array, which begins \\x93NUMPY".to_owned())),
+            (b"\x93NUMPY", _) => {
+                return Err(HeaderError::Problem(format!("expected npy version 1, 2 or 3, got {version:?}")));
+            }
+            _ => return Err(HeaderError::Problem("expected an npy array, which begins \\x93NUMPY".to_owned())),
         };
         let mut length = [0; 4];
         reader.read_exact(&mut length[..if wide { 4 } else { 2 }])?;
         let length = u32::from_le_bytes(length);
         if length > MAX_HEADER {
-            return Err(invalid(format!("expected an npy header of at most {MAX_HEADER} bytes, got {length}")));
+            return Err(HeaderError::Problem(format!(
+                "expected an npy header of at most {MAX_HEADER} bytes, got {length}"
+            )));
         }
         let mut text = vec![0; length as usize];
         reader.read_exact(&mut text)?;
         let header_bytes = u64::from(length) + if wide { 12 } else { 10 };
-        let text = std::str::from_utf8(&text).map_err(|_| invalid("expected an npy header of text".to_owned()))?;
-        let (element, shape) = parse(text).map_err(invalid)?;
+        let text = std::str::from_utf8(&text)
+            .map_err(|_| HeaderError::Problem("expected an npy header of text".to_owned()))?;
+        let (element, shape) = parse(text).map_err(HeaderError::Problem)?;
         Ok(Self { element, shape, header_bytes })
     }
 
@@ -157,10 +176,6 @@ fn half(bits: u16) -> f64 {
         31 => f64::NAN,
         _ => (1.0 + fraction / 1024.0) * 2_f64.powi(exponent - 15),
     }
-}
-
-fn invalid(problem: String) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, problem)
 }
 
 /// `{'descr': '|u1', 'fortran_order': False, 'shape': (3, 4), }`

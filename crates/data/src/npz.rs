@@ -8,9 +8,9 @@ use zip::ZipArchive;
 use zip::result::ZipError;
 
 use crate::error::DataError;
-use crate::files::{DEFLATE_LIMIT, reserve, zeros};
+use crate::files::{DEFLATE_LIMIT, zeros};
 use crate::images::{ImageShape, Images};
-use crate::npy::{Element, ElementKind, NpyHeader};
+use crate::npy::{Element, ElementKind, HeaderError, NpyHeader};
 use crate::pixels::{MAX_SIDE, PixelSink, channels_first};
 
 /// Most arrays a file may have.
@@ -32,7 +32,7 @@ pub(crate) struct Table<T> {
 impl NpzFile {
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let mut file = File::open(path).map_err(|cause| DataError::read(path, cause))?;
-        check_directory(&mut file).map_err(|cause| DataError::content(path, cause))?;
+        check_directory(&mut file).map_err(|cause| zip_error(path, cause))?;
         let zip = ZipArchive::new(file).map_err(|cause| zip_error(path, cause))?;
         let names: Vec<String> =
             zip.file_names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect();
@@ -159,7 +159,10 @@ impl NpzFile {
         let path = self.path.as_path();
         let mut entry = self.zip.by_name(&format!("{name}.npy")).map_err(|cause| zip_error(path, cause))?;
         let (stored, whole) = (entry.compressed_size(), entry.size());
-        let header = NpyHeader::read(&mut entry).map_err(|cause| array_error(path, name, cause))?;
+        let header = NpyHeader::read(&mut entry).map_err(|error| match error {
+            HeaderError::Io(cause) => array_error(path, name, cause),
+            HeaderError::Problem(problem) => DataError::damaged(path, format!("{name}: {problem}")),
+        })?;
         let reader = io::BufReader::with_capacity(1 << 18, entry);
         let array = Array { path, name: name.to_owned(), header, reader };
         let promised = array.header.data_bytes().and_then(|bytes| bytes.checked_add(array.header.header_bytes));
@@ -256,18 +259,16 @@ fn zip_error(path: &Path, cause: ZipError) -> DataError {
 
 /// Refuses an archive whose directory claims more entries than it can have. The zip crate makes room for as many entries as a 64-bit
 /// directory claims, up to one for each byte of the file.
-fn check_directory(file: &mut File) -> io::Result<()> {
+fn check_directory(file: &mut File) -> Result<(), ZipError> {
     const RECORD: u64 = 22;
     const LOCATOR: usize = 20;
     let len = file.seek(SeekFrom::End(0))?;
     let tail_start = len.saturating_sub(RECORD + u64::from(u16::MAX) + LOCATOR as u64);
     file.seek(SeekFrom::Start(tail_start))?;
     let mut tail = Vec::new();
-    reserve(&mut tail, (len - tail_start) as usize).map_err(|error| io::Error::other(error.to_string()))?;
     file.by_ref().take(len - tail_start).read_to_end(&mut tail)?;
     file.rewind()?;
 
-    let invalid = |problem: &str| Err(io::Error::new(io::ErrorKind::InvalidData, problem));
     // Without such a record ZipArchive::new says what is wrong.
     let Some(record) = tail.windows(4).rposition(|bytes| bytes == b"PK\x05\x06") else { return Ok(()) };
     let Some(locator) = record.checked_sub(LOCATOR).map(|start| &tail[start..record]) else { return Ok(()) };
@@ -277,14 +278,14 @@ fn check_directory(file: &mut File) -> io::Result<()> {
     let offset = locator[8..16].iter().rev().fold(0, |offset, &byte| offset << 8 | u64::from(byte));
     let mut directory = [0; 40];
     if offset > len {
-        return invalid("a zip directory beyond the end of the file");
+        return Err(ZipError::InvalidArchive("a directory beyond the end of the file"));
     }
     file.seek(SeekFrom::Start(offset))?;
     file.read_exact(&mut directory)?;
     file.rewind()?;
     let entries = directory[32..40].iter().rev().fold(0, |entries, &byte| entries << 8 | u64::from(byte));
     if !directory.starts_with(b"PK\x06\x06") || entries > MAX_ARRAYS {
-        return invalid("a zip directory that is misplaced or claims too many entries");
+        return Err(ZipError::InvalidArchive("a directory that is misplaced or claims too many entries"));
     }
     Ok(())
 }

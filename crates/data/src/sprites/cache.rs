@@ -88,7 +88,7 @@ mod tests {
         file.write_all(&[1]).unwrap();
         drop(file);
         assert!(load(&cache, &mut messages) == packed);
-        assert!(messages[0].contains("damaged cache: shape 0, scale 0: expected CRC-32 3231304c, got"), "{messages:?}");
+        assert!(messages[0].contains("damaged cache: shape 0, scale 0: expected CRC-32 3231408c, got"), "{messages:?}");
         assert!(load(&cache, &mut messages) == packed && messages.is_empty(), "{messages:?}");
 
         File::options().write(true).open(&path).unwrap().set_len(1000).unwrap();

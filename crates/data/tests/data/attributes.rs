@@ -49,7 +49,7 @@ fn tables_that_do_not_fit_are_refused_in_words() {
         ("index,hat\n0,1\n1\n2,0\n", "table: CSV error: record 2 (line: 3, byte: 14): found record with 1 fields"),
         ("4\nhat\na 1\nb 1\nc 1\n", "table: expected 4 rows, as its first line says, got 3"),
         ("3\nhat smile\na 1 1\nb 1\nc 1 1\n", "table: expected a name and 2 values in line 4, got 2 entries"),
-        ("3\n", "table: expected a header and at least one row"),
+        ("0\n", "table: expected a header and at least one row"),
     ] {
         let message = with_table(table).unwrap_err();
         assert!(message.starts_with(expected), "{table:?}: {message}");

@@ -7,6 +7,12 @@ use elbo_native::testing::single_thread;
 
 use crate::setting::{OneFile, all, at, integers, load, npy, npz, values};
 
+/// Element type, sizes and data of an array, size and values of the batch.
+type ArrayCase = (&'static str, &'static str, Vec<u8>, [i64; 4], &'static [f32]);
+
+/// Named arrays, and what the refusal says.
+type RefusalCase = (Vec<(&'static str, Vec<u8>)>, &'static str);
+
 fn refusal(config: &DataConfig) -> String {
     load(config).unwrap_err().to_string()
 }
@@ -53,7 +59,7 @@ fn what_numpy_compresses_is_read_with_labels_and_attributes() {
 #[test]
 fn images_of_every_kind_and_layout() {
     single_thread();
-    let cases: [(&str, &str, Vec<u8>, [i64; 4], &[f32]); 7] = [
+    let cases: [ArrayCase; 7] = [
         ("|u1", "(2, 1, 2)", vec![0, 255, 51, 102], [2, 1, 1, 2], &[0.0, 1.0, 0.2, 0.4]),
         ("|b1", "(2, 1, 2)", vec![0, 1, 1, 0], [2, 1, 1, 2], &[0.0, 1.0, 1.0, 0.0]),
         ("<i8", "(1, 1, 2)", [1_i64.to_le_bytes(), 0_i64.to_le_bytes()].concat(), [1, 1, 1, 2], &[1.0, 0.0]),
@@ -115,7 +121,7 @@ fn an_array_can_be_named() {
 fn arrays_that_are_not_what_they_should_be_are_refused_in_words() {
     single_thread();
     let image = || ("imgs", npy("|u1", "(2, 1, 1)", &[0, 1]));
-    let cases: Vec<(Vec<(&str, Vec<u8>)>, &str)> = vec![
+    let cases: Vec<RefusalCase> = vec![
         (vec![("imgs", npy("|u1", "(4,)", &[0; 4]))], "imgs: expected images [N, H, W], [N, C, H, W] or [N, H, W, C]"),
         (vec![("imgs", npy("|u1", "(0, 2, 2)", &[]))], "imgs: expected images [N, H, W]"),
         (
@@ -130,7 +136,7 @@ fn arrays_that_are_not_what_they_should_be_are_refused_in_words() {
         (vec![("imgs", npy("<U1", "(1, 1, 1)", &[65, 0, 0, 0]))], "imgs: expected numbers, got text"),
         (
             vec![("imgs", npy("|O", "(1, 1, 1)", &[0; 8]))],
-            "imgs: expected sound compressed data, got: expected an array of integers, booleans, floats or text, got dtype '|O'",
+            "imgs: expected an array of integers, booleans, floats or text, got dtype '|O'",
         ),
         (
             vec![("imgs", npy("|u1", "(9999999999, 64, 64)", &[0; 8]))],
@@ -209,5 +215,5 @@ fn sizes_are_believed_only_as_far_as_the_file_can_hold_them() {
     lying.extend(&bytes[end..]);
     file.replace(&lying);
     let message = refusal(&at(Source::Npz, &file.path));
-    assert!(message.contains("a zip directory that is misplaced or claims too many entries"), "{message}");
+    assert!(message.contains("a directory that is misplaced or claims too many entries"), "{message}");
 }

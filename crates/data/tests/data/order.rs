@@ -58,11 +58,13 @@ fn a_batch_as_large_as_the_data_is_an_epoch_and_a_larger_one_is_refused() {
     }
 }
 
+/// Three epochs of three steps.
+const STEPS: usize = 9;
+
 /// Resumed at every step of two epochs, the rest of the sequence is the one that was never interrupted.
 #[test]
 fn state_restored_in_place_continues_bit_for_bit() {
     single_thread();
-    const STEPS: usize = 9;
     let noise = generator(3);
     let mut order = BatchOrder::new(10, 3, &noise).unwrap();
     let mut saved = Vec::new();
