@@ -6,7 +6,7 @@
 //! MI   = E[log q(z|x) − log q(z)]       TC = E[log q(z) − Σ_d log q(z_d)]       DWKL = E[Σ_d log q(z_d) − log p(z)]
 //! ```
 //!
-//! log q(z) and every log q(z_d) are evaluated exactly, as mixtures over all N encodings; the expectation is the mean over S samples of
+//! log q(z) and every `log q(z_d)` are evaluated exactly, as mixtures over all N encodings; the expectation is the mean over S samples of
 //! q(z), and all the error there is. It is reported: an [`Estimate`] is a value with its standard error.
 //!
 //! The work is N·S·D exponentials, over blocks that fit a [`MemoryBudget`]: N = 20 000, S = 2000, D = 10 takes about a second on two
@@ -34,13 +34,13 @@ pub struct Estimate {
 pub struct Decomposition {
     /// I(x; z), at most ln N.
     pub mutual_information: Estimate,
-    /// KL(q(z) ‖ Π_d q(z_d)).
+    /// `KL(q(z) ‖ Π_d q(z_d))`.
     pub total_correlation: Estimate,
-    /// Σ_d KL(q(z_d) ‖ p(z_d)).
+    /// `Σ_d KL(q(z_d) ‖ p(z_d))`.
     pub dimension_wise_kl: Estimate,
     /// The sum of the three from the same samples: mean log q(z|x) − log p(z).
     pub kl_sampled: Estimate,
-    /// Summands of `dimension_wise_kl`, KL(q(z_d) ‖ p(z_d)) for each d.
+    /// Summands of `dimension_wise_kl`, `KL(q(z_d) ‖ p(z_d))` for each d.
     pub marginal_kl: Vec<Estimate>,
     /// KL(q(z|x) ‖ p(z)) in closed form, averaged over all N encodings: no sampling error.
     pub kl_analytic: f64,

@@ -4,16 +4,16 @@ use crate::encode::Codes;
 use elbo_core::posterior::kl_to_standard_normal_per_dimension;
 use tch::{Kind, Tensor};
 
-/// Means and scales of q(z_d|x) over the images, one list of values for each latent dimension.
+/// Means and scales of `q(z_d|x)` over the images, one list of values for each latent dimension.
 #[derive(Debug, Clone, PartialEq)]
 pub struct PosteriorValues {
-    /// μ_d(x): `means[d]` has one value per image.
+    /// `μ_d(x)`: `means[d]` has one value per image.
     pub means: Vec<Vec<f32>>,
-    /// σ_d(x), the standard deviation.
+    /// `σ_d(x)`, the standard deviation.
     pub scales: Vec<Vec<f32>>,
 }
 
-/// KL(q(z_d|x) ‖ p(z_d)) averaged over the images, in nats, one value for each latent dimension; `None` where q(z|x) is not Gaussian.
+/// `KL(q(z_d|x) ‖ p(z_d))` averaged over the images, in nats, one value for each latent dimension; `None` where q(z|x) is not Gaussian.
 pub fn kl_per_dimension(codes: &Codes) -> Option<Vec<f64>> {
     let gaussian = codes.gaussian()?;
     let wide = |t: &Tensor| t.detach().to_kind(Kind::Double);

@@ -12,7 +12,7 @@ pub enum Span<'a> {
         /// In standard deviations of the prior.
         limit: f64,
     },
-    /// Quantiles of a dimension's codes in equal steps, from `lowest` to 1 − `lowest`: where q(z_d) has its mass.
+    /// Quantiles of a dimension's codes in equal steps, from `lowest` to 1 − `lowest`: where `q(z_d)` has its mass.
     Quantiles {
         /// Codes of a data set, `[n, D]`.
         codes: &'a Tensor,
@@ -65,7 +65,7 @@ pub fn animation(vae: &Vae, base: &Tensor, kl_per_dimension: Option<&[f64]>, opt
         .shown
         .iter()
         .map(|dimension| match kl_per_dimension {
-            Some(kl) => format!("z{dimension} {:.2}", kl[*dimension]),
+            Some(kl) => format!("z{dimension} {:.1}", kl[*dimension]),
             None => format!("z{dimension}"),
         })
         .collect();
@@ -75,7 +75,7 @@ pub fn animation(vae: &Vae, base: &Tensor, kl_per_dimension: Option<&[f64]>, opt
         let rows = tiles.chunks(across).zip(captions.chunks(across));
         let grid =
             rows.fold(Grid::new(), |grid, (tiles, captions)| grid.captioned_row(captions.to_vec(), tiles.to_vec()));
-        order.with_note(grid, kl_per_dimension).render()
+        order.with_note(grid, kl_per_dimension).render().enlarged(2)
     };
     let forth = 0..options.columns;
     let back = (1..options.columns.saturating_sub(1)).rev();
@@ -138,6 +138,7 @@ impl Options<'_> {
         let share = |column: usize| column as f64 / (self.columns - 1) as f64;
         (0..self.columns)
             .map(|column| match self.span {
+                Span::Prior { .. } if 2 * column + 1 == self.columns => "0".to_owned(),
                 Span::Prior { limit } => format!("{:+.1}", (2.0 * share(column) - 1.0) * limit),
                 Span::Quantiles { lowest, .. } => {
                     format!("{:.0}%", 100.0 * (lowest + (1.0 - 2.0 * lowest) * share(column)))

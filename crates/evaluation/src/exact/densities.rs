@@ -1,4 +1,4 @@
-//! log q(z) and each log q(z_d) under the mixture of all encodings, block by block.
+//! log q(z) and each `log q(z_d)` under the mixture of all encodings, block by block.
 
 use super::Samples;
 use elbo_core::Gaussian;
@@ -39,13 +39,13 @@ impl MemoryBudget {
 /// Log-densities of S samples in nats, float64, on the device of the codes.
 #[derive(Debug)]
 pub struct Densities {
-    /// log q(z_i|x_i), `[S]`.
+    /// `log q(z_i|x_i)`, `[S]`.
     pub conditional: Tensor,
-    /// log q(z_i), `[S]`.
+    /// `log q(z_i)`, `[S]`.
     pub joint: Tensor,
-    /// log q(z_id), `[S, D]`.
+    /// `log q(z_id)`, `[S, D]`.
     pub marginals: Tensor,
-    /// log p(z_id), `[S, D]`.
+    /// `log p(z_id)`, `[S, D]`.
     pub prior: Tensor,
 }
 
@@ -112,7 +112,7 @@ impl Mixture {
         Self { mean: self.mean.shallow_clone(), scale: self.scale.shallow_clone(), offset: self.offset.shallow_clone() }
     }
 
-    /// log q(z), `[R]`, and log q(z_d), `[R, D]`, for `z` `[R, D]`, over `columns` encodings at a time.
+    /// log q(z), `[R]`, and `log q(z_d)`, `[R, D]`, for `z` `[R, D]`, over `columns` encodings at a time.
     fn log_density(&self, z: &Tensor, columns: i64) -> (Tensor, Tensor) {
         let count = self.mean.size()[2];
         let z = z.detach().to_kind(self.mean.kind()).transpose(0, 1).contiguous().unsqueeze(2);

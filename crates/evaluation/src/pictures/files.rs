@@ -42,7 +42,7 @@ pub fn gif(frames: &[Canvas], centiseconds: u16) -> Vec<u8> {
             Some(palette) => {
                 gif::Frame { width, height, buffer: Cow::Owned(palette.indices(canvas)), ..gif::Frame::default() }
             }
-            None => gif::Frame::from_rgb_speed(width, height, canvas.pixels(), 10),
+            None => gif::Frame::from_rgb_speed(width, height, canvas.pixels(), 3),
         };
         frame.delay = centiseconds;
         encoder.write_frame(&frame).expect(IN_MEMORY);

@@ -5,7 +5,8 @@ use super::canvas::{Canvas, Colour, GLYPH};
 /// Greys only, so that a sheet of grey tiles stays within the 256 greys of a GIF.
 const PAPER: Colour = [255; 3];
 const INK: Colour = [32; 3];
-/// Between tiles.
+/// Between tiles, which may be as white as the paper or as black as the ink.
+const LINES: Colour = [144; 3];
 const GAP: usize = 2;
 /// Around the sheet, between label and tiles, and between groups of rows.
 const MARGIN: usize = 8;
@@ -101,12 +102,15 @@ impl Grid {
         for row in &self.rows {
             y += row.above();
             for (index, caption) in row.captions.iter().enumerate() {
-                sheet.text(column(index) + centred(caption, tile.0), y - LINE + 2, caption, INK);
+                sheet.text(column(index) + centred(caption, tile.0), y - LINE + 1, caption, INK);
             }
             let top = y + (tile.1.saturating_sub(LINE * row.label.len())) / 2;
             for (index, line) in row.label.iter().enumerate() {
                 sheet.text(MARGIN, top + index * LINE, line, INK);
             }
+            // A frame of one line's width around the row; the tiles leave the lines between them.
+            let frame = (row.tiles.len() * (tile.0 + GAP) + GAP, tile.1 + 2 * GAP);
+            sheet.draw(left - GAP, y - GAP, &Canvas::new(frame.0, frame.1, LINES));
             for (index, picture) in row.tiles.iter().enumerate() {
                 sheet.draw(column(index), y, &picture.enlarged(factor));
             }
@@ -122,7 +126,7 @@ impl Grid {
 impl Row {
     /// Pixels between the end of the row before and the tiles of this one.
     fn above(&self) -> usize {
-        let captions = if self.captions.is_empty() { 0 } else { LINE };
+        let captions = if self.captions.is_empty() { 0 } else { LINE + GLYPH / 2 };
         let group = if self.starts_group { MARGIN } else { 0 };
         captions + group
     }

@@ -8,24 +8,24 @@ use tch::Tensor;
 /// Log-densities of one batch's samples, in nats; everything the three terms are made of.
 #[derive(Debug)]
 pub struct Densities {
-    /// log q(z_i|x_i), `[B]`.
+    /// `log q(z_i|x_i)`, `[B]`.
     pub conditional: Tensor,
-    /// Estimate of log q(z_i), `[B]`.
+    /// Estimate of `log q(z_i)`, `[B]`.
     pub joint: Tensor,
-    /// Estimates of log q(z_id), `[B, D]`.
+    /// Estimates of `log q(z_id)`, `[B, D]`.
     pub marginals: Tensor,
-    /// log p(z_i), `[B]`.
+    /// `log p(z_i)`, `[B]`.
     pub prior: Tensor,
 }
 
 /// The three terms of the KL, batch means in nats. Their sum is the sampled KL, mean log q(z|x) − log p(z).
 #[derive(Debug)]
 pub struct AggregateTerms {
-    /// MI: log q(z|x) − log q(z).
+    /// MI: `log q(z|x) − log q(z)`.
     pub mutual_information: Tensor,
-    /// TC: log q(z) − Σ_d log q(z_d).
+    /// TC: `log q(z) − Σ_d log q(z_d)`.
     pub total_correlation: Tensor,
-    /// DWKL: Σ_d log q(z_d) − log p(z).
+    /// DWKL: `Σ_d log q(z_d) − log p(z)`.
     pub dimension_wise_kl: Tensor,
 }
 

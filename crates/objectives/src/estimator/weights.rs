@@ -15,7 +15,7 @@ elbo_core::choices! {
     /// | [`Mss`](Self::Mss) | 1/N | (N − M)/(N M) | 1/M |
     /// | [`Balanced`](Self::Balanced) | 1/N | (N − 1)/(N M) | (N − 1)/(N M) |
     ///
-    /// Given z_i and its own example, MSS and Balanced are unbiased for the density q(z_i) and for each marginal q(z_id); nothing is
+    /// Given z_i and its own example, MSS and Balanced are unbiased for the density `q(z_i)` and for each marginal `q(z_id)`; nothing is
     /// unbiased for a logarithm. MWS and Uniform have the same gradient.
     pub enum Estimator {
         /// Minibatch-weighted sampling (Chen et al. 2018, Eq. 4): useful gradients, values off by multiples of ln N.
@@ -63,7 +63,7 @@ impl Estimator {
         Ok(())
     }
 
-    /// log w_ij for the rows i of `rows` and all j: `[rows, B]`, built on `device`.
+    /// `log w_ij` for the rows i of `rows` and all j: `[rows, B]`, built on `device`.
     ///
     /// # Panics
     /// For a batch that [`Estimator::check`] refuses.

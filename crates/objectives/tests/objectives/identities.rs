@@ -12,7 +12,7 @@ fn gradients(codes: &Codes, loss: &Tensor) -> Vec<Tensor> {
     Tensor::run_backward(&[loss], &[&codes.mean, &codes.log_var, &codes.z], false, false)
 }
 
-/// log q(z) and Σ_d log q(z_d) cancel when the weights are 1, so that the loss is minus the ELBO with the KL sampled, in value and
+/// log q(z) and `Σ_d log q(z_d)` cancel when the weights are 1, so that the loss is minus the ELBO with the KL sampled, in value and
 /// gradient, for every estimator. (disent's β·KL + (β − 1)·TC fails this.)
 #[test]
 fn unit_weights_give_the_sampled_elbo_in_value_and_gradient() {

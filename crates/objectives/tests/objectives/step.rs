@@ -73,6 +73,10 @@ fn copies(algorithm: &dyn Algorithm) -> Vec<(String, Tensor)> {
     algorithm.state().into_iter().map(|(name, tensor)| (name, tensor.detach().copy())).collect()
 }
 
+fn is_flagged(scalars: &Scalars) -> bool {
+    number(scalars.non_finite().expect("a flag")) > 0.5
+}
+
 fn names(scalars: &Scalars) -> Vec<&str> {
     scalars.entries().iter().map(|(name, _)| name.as_str()).collect()
 }
@@ -91,8 +95,11 @@ fn the_step_contract_holds_for_every_objective() {
             assert!(number(scalars.get("loss").expect("loss")).is_finite());
             recorded.push(operators);
         }
-        let waiting: Vec<&str> =
-            recorded[1].iter().filter(|operator| operator.synchronises()).map(|operator| operator.name.as_str()).collect();
+        let waiting: Vec<&str> = recorded[1]
+            .iter()
+            .filter(|operator| operator.synchronises())
+            .map(|operator| operator.name.as_str())
+            .collect();
         assert!(waiting.is_empty(), "{name} waits for the device: {waiting:?}");
         let difference = recorded[0].iter().zip(&recorded[1]).find(|(first, second)| first != second);
         assert!(difference.is_none(), "{name}: {difference:?}");
@@ -123,7 +130,7 @@ fn a_step_reports_loss_terms_and_optimiser() {
     assert_eq!(scalars.get("kl_per_dimension").expect("reported").size(), [3]);
     assert!((number(scalars.get("schedule/learning_rate").expect("reported")) - 1e-3).abs() < 1e-9);
     assert!(number(scalars.get("gradient_norm").expect("reported")) > 0.0);
-    assert!(number(scalars.non_finite().expect("a flag")) == 0.0);
+    assert!(!is_flagged(&scalars));
 }
 
 /// Evaluation gives the same terms without the optimiser's, changes nothing, and leaves no graph; with the same noise it gives the same
@@ -189,12 +196,12 @@ fn a_loss_that_is_not_finite_changes_nothing_and_is_flagged() {
             let x = images(4);
             let _ = x.narrow(0, 0, 1).narrow(3, 0, 1).fill_(bad);
             let scalars = run.train(&mut algorithm, &x);
-            assert!(number(scalars.non_finite().expect("a flag")) == 1.0, "{name}");
+            assert!(is_flagged(&scalars), "{name}");
             for ((key, now), (_, before)) in algorithm.state().iter().zip(&before) {
                 assert_eq!(now, before, "{name}: {key} moved");
             }
             let scalars = run.train(&mut algorithm, &images(5));
-            assert!(number(scalars.non_finite().expect("a flag")) == 0.0, "{name} does not recover");
+            assert!(!is_flagged(&scalars), "{name} does not recover");
         }
     }
 }

@@ -27,7 +27,7 @@ fn batches_with(own: i64, row: usize, size: usize) -> Vec<Vec<i64>> {
     all
 }
 
-/// What the estimates of one row are over all batches: `[batches, 1 + D]`, log q(z) and then each log q(z_d).
+/// What the estimates of one row are over all batches: `[batches, 1 + D]`, log q(z) and then each `log q(z_d)`.
 fn estimates(codes: &Codes, own: i64, row: usize, size: usize, weights: &dyn Fn(usize, usize) -> Tensor) -> Tensor {
     let z = codes.z.narrow(0, own, 1);
     let log_weights = weights(row, size);
@@ -49,7 +49,7 @@ fn truth(codes: &Codes, own: i64) -> Tensor {
     Tensor::cat(&[mixture.joint, mixture.marginals.squeeze_dim(0)], 0)
 }
 
-/// Largest relative distance between the mean of the density estimates and the density, over own examples, rows, batch sizes and q(z), q(z_d).
+/// Largest relative distance between the mean of the density estimates and the density, over own examples, rows, batch sizes and q(z), `q(z_d)`.
 fn worst_bias(weights: &dyn Fn(usize, usize) -> Tensor) -> f64 {
     let codes = Codes::random(EXAMPLES, 3, 11);
     let mut worst = 0.0_f64;
@@ -69,7 +69,7 @@ fn ours(estimator: Estimator) -> impl Fn(usize, usize) -> Tensor {
     move |row, size| estimator.log_weights(row as i64..row as i64 + 1, size as i64, EXAMPLES, DOUBLE)
 }
 
-/// Given z and its own example, the mean over all batches of MSS and of Balanced is q(z), and each q(z_d), whichever row holds the example.
+/// Given z and its own example, the mean over all batches of MSS and of Balanced is q(z), and each `q(z_d)`, whichever row holds the example.
 #[test]
 fn mss_and_balanced_are_unbiased_for_the_joint_and_each_marginal() {
     for estimator in [Estimator::Mss, Estimator::Balanced] {
@@ -93,7 +93,7 @@ fn uniform_and_mws_weights_are_biased() {
     assert!(worst_bias(&ours(Estimator::Mws)) > 0.5);
 }
 
-/// The weights as rtqichen/beta-tcvae, clementchadebec/benchmark_VAE and YannDubs/disentangling-vae build them: a strided fill that hits
+/// The weights as rtqichen/beta-tcvae, `clementchadebec/benchmark_VAE` and YannDubs/disentangling-vae build them: a strided fill that hits
 /// columns instead of diagonals.
 pub(crate) fn first_column_weights(batch: i64, dataset_len: i64) -> Tensor {
     let (n, m) = (dataset_len as f64, (batch - 1) as f64);

@@ -1,0 +1,7 @@
+//! Evaluation against quadrature, plain enumeration, closed forms and hand-made sums.
+
+mod encode;
+mod exact;
+mod model;
+mod pictures;
+mod traversal;
