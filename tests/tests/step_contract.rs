@@ -81,7 +81,10 @@ fn every_choice_keeps_the_step_contract() {
         check(likelihood, &base(&elbo, &mlp(likelihood, sigma), &adam));
     }
     for optimizer in ["adamw", "rmsprop", "sgd"] {
-        let settings = json!({ "name": optimizer, "learning_rate": ramp("cosine"), "clip_norm": 1.0 });
+        let mut settings = json!({ "name": optimizer, "learning_rate": ramp("cosine"), "clip_norm": 1.0 });
+        if optimizer == "adamw" {
+            settings["weight_decay"] = json!(0.01);
+        }
         check(optimizer, &base(&elbo, &mlp("bernoulli", Value::Null), &settings));
     }
 }

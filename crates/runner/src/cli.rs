@@ -104,6 +104,7 @@ fn run_to_end<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
     let summary = run.summary(status)?;
     let directory = run.directory().path().display().to_string();
     let mut text = terminal::table(&terminal::rows(&summary.scalars));
+    text.push('\n');
     if status == Status::Interrupted {
         say(&format!("interrupted after step {} of {total}; everything is saved", run.step()));
         text = terminal::next_commands(&[("to go on", &format!("train --resume --run-dir {directory}"))]);

@@ -44,7 +44,7 @@ impl Latch {
     /// # Errors
     /// When libtorch does.
     pub fn read(&self) -> Result<Option<BadStep>> {
-        let step = i64::try_from(&self.step)?;
+        let step = self.step.f_int64_value(&[])?;
         let Some(values) = self.values.as_ref().filter(|_| step >= 0) else { return Ok(None) };
         Ok(Some(BadStep {
             step: step as u64,

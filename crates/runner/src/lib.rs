@@ -9,7 +9,7 @@
 //! | [`run`] | [`Run::advance`]: one step and what is due after it |
 //! | [`checkpoint`], [`directory`] | what a resume needs, and the directory that a run owns |
 //! | [`records`], [`terminal`] | what a run leaves behind, and what a person sees meanwhile |
-//! | [`trained`] | opening a run to look at it |
+//! | [`trained`], [`gallery`] | opening a run to look at it; its pictures |
 //! | [`cli`] | command lines and exit codes |
 
 pub mod checkpoint;
@@ -19,6 +19,7 @@ pub mod device;
 pub mod directory;
 mod error;
 pub mod files;
+pub mod gallery;
 pub mod latch;
 pub mod method;
 pub mod records;

@@ -1,6 +1,7 @@
 //! What is measured and drawn between steps, from generators of their own: training does not notice.
 
 use super::{Note, Run, tag};
+use crate::gallery::Gallery;
 use crate::method::Method;
 use crate::seed::{Stream, generator};
 use anyhow::Result;
@@ -9,6 +10,7 @@ use elbo_data::Images;
 use elbo_evaluation::encode::{self, Codes};
 use elbo_evaluation::exact::{self, Decomposition, MemoryBudget};
 use elbo_evaluation::statistics;
+use elbo_evaluation::traversal::Options;
 use elbo_native::Generator;
 use tch::{Kind, Tensor};
 
@@ -81,6 +83,17 @@ impl<M: Method> Run<M> {
 
     /// Reconstructions, prior samples and traversals.
     pub(super) fn draw(&mut self) -> Result<()> {
+        let step = self.step();
+        let noise = generator(self.device, self.config.seed, Stream::Pictures(step))?;
+        let gallery = Gallery::new(self.algorithm().vae(), &self.data.train.images, &self.subset, None, &noise);
+        let pictures = [
+            ("reconstructions", gallery.reconstructions()),
+            ("prior_samples", gallery.prior_samples()),
+            ("traversals", gallery.traversals(&Options::default())),
+        ];
+        for (name, picture) in pictures {
+            self.curves.picture(name, step, &picture.png())?;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,72 @@
+//! The pictures of a model: the same during training and afterwards.
+
+use elbo_core::{Generator, Vae};
+use elbo_data::Images;
+use elbo_evaluation::encode;
+use elbo_evaluation::pictures::Canvas;
+use elbo_evaluation::{statistics, traversal};
+use tch::{Kind, Tensor};
+
+/// Pictures to a row of reconstructions and prior samples.
+const COLUMNS: usize = 12;
+/// Images whose codes give the KL by dimension.
+const CODED: i64 = 1024;
+
+/// A model, with some examples of its data.
+#[derive(Debug)]
+pub struct Gallery<'a> {
+    vae: &'a Vae,
+    images: &'a Images,
+    examples: Tensor,
+    base: Tensor,
+    kl_per_dimension: Option<Vec<f64>>,
+    noise: &'a Generator,
+}
+
+impl<'a> Gallery<'a> {
+    /// Encodes some of the images at `rows` (Int64 `[n]`), evenly spread; the same ones at every call. `base` is the row whose code the
+    /// traversals start from, else the first of the examples.
+    pub fn new(vae: &'a Vae, images: &'a Images, rows: &Tensor, base: Option<i64>, noise: &'a Generator) -> Self {
+        let coded = spread(rows, CODED);
+        let codes = encode::encode(vae, images, Some(&coded), 128, noise);
+        let examples = spread(rows, 2 * COLUMNS as i64);
+        let first = base.map_or_else(|| examples.narrow(0, 0, 1), |row| examples.narrow(0, 0, 1).full_like(row));
+        let base = encode::encode(vae, images, Some(&first), 1, noise);
+        Self {
+            vae,
+            images,
+            examples,
+            base: base.representatives().squeeze_dim(0),
+            kl_per_dimension: statistics::kl_per_dimension(&codes),
+            noise,
+        }
+    }
+
+    /// Data over reconstructions.
+    pub fn reconstructions(&self) -> Canvas {
+        traversal::reconstructions(self.vae, &self.images.gather(&self.examples, self.noise), COLUMNS, self.noise)
+    }
+
+    /// Decoded from the prior.
+    pub fn prior_samples(&self) -> Canvas {
+        traversal::prior_samples(self.vae, 4, COLUMNS, self.noise)
+    }
+
+    /// One row a latent dimension, ordered by its KL.
+    pub fn traversals(&self, options: &traversal::Options<'_>) -> Canvas {
+        traversal::sheet(self.vae, &self.base, self.kl_per_dimension.as_deref(), options)
+    }
+
+    /// All dimensions moving, as a GIF.
+    pub fn animation(&self, options: &traversal::Options<'_>) -> Vec<u8> {
+        traversal::animation(self.vae, &self.base, self.kl_per_dimension.as_deref(), options)
+    }
+}
+
+/// At most `count` of the rows, evenly spread, each from the middle of its share.
+fn spread(rows: &Tensor, count: i64) -> Tensor {
+    let length = rows.size()[0];
+    let count = count.min(length);
+    let places: Vec<i64> = (0..count).map(|place| (2 * place + 1) * length / (2 * count)).collect();
+    rows.index_select(0, &Tensor::from_slice(&places).to_kind(Kind::Int64).to_device(rows.device()))
+}
