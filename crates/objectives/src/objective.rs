@@ -8,6 +8,30 @@ use tch::Tensor;
 ///
 /// The struct that implements it holds the weights and is the configuration (`serde`, `deny_unknown_fields`). No state: what changes with
 /// the step is arithmetic on [`BatchContext::step`], on the device.
+///
+/// All it takes to add one, in any crate; [`SingleObjective`](crate::SingleObjective) trains it:
+///
+/// ```
+/// use elbo_core::{BatchContext, ForwardPass, NonNegative};
+/// use elbo_objectives::{ElboParts, Objective, Terms};
+/// use serde::{Deserialize, Serialize};
+///
+/// /// Stops pressing on a dimension whose KL has fallen to a floor: `loss = E_q[−log p(x|z)] + Σ_d max(KL_d, floor)`.
+/// #[derive(Debug, Clone, Serialize, Deserialize)]
+/// #[serde(deny_unknown_fields)]
+/// pub struct Floor {
+///     /// Nats that each dimension has for nothing.
+///     pub floor: NonNegative,
+/// }
+///
+/// impl Objective for Floor {
+///     fn evaluate(&self, pass: &ForwardPass, _context: &BatchContext<'_>) -> Terms {
+///         let parts = ElboParts::of(pass);
+///         let floored = parts.kl_per_dimension.clamp_min(self.floor.get()).sum(None::<tch::Kind>);
+///         Terms::new(&parts.reconstruction + &floored).with_elbo(&parts).with("floored_kl", floored)
+///     }
+/// }
+/// ```
 pub trait Objective {
     /// The loss of a batch and the terms it is made of.
     fn evaluate(&self, pass: &ForwardPass, context: &BatchContext<'_>) -> Terms;

@@ -2,6 +2,7 @@ use crate::model::{generator, number};
 use elbo_core::Gaussian;
 use elbo_core::posterior::standard_normal_log_density;
 use elbo_evaluation::exact::{Decomposition, Densities, Estimate, MemoryBudget, Samples, decompose};
+use elbo_objectives::estimator::{self, Estimator};
 use serde_json::Value;
 use std::f64::consts::{LN_2, PI};
 use tch::{Device, Kind, Tensor};
@@ -84,6 +85,20 @@ fn densities_are_those_of_the_definition_for_every_block_size() {
             assert_close(&values(&densities.joint), &joint, 1e-10);
             assert_close(&values(&densities.marginals), &marginals, 1e-10);
         }
+    }
+}
+
+/// Two routes to one number: Balanced and Uniform, where the batch is the data set, are the exact densities row by row.
+#[test]
+fn a_batch_that_is_the_data_set_gives_the_exact_densities() {
+    let (encodings, _) = random(90, 1, 4, 19);
+    let samples = sampled(&encodings, Tensor::arange(90, (Kind::Int64, Device::Cpu)), 20);
+    let exact = Densities::of(&encodings, &samples, MemoryBudget(24 * 500));
+    for estimator in [Estimator::Balanced, Estimator::Uniform] {
+        let estimate = estimator::Densities::estimate(estimator, &encodings, &samples.z, 90);
+        assert_close(&values(&exact.conditional), &values(&estimate.conditional), 1e-10);
+        assert_close(&values(&exact.joint), &values(&estimate.joint), 1e-10);
+        assert_close(&values(&exact.marginals), &values(&estimate.marginals), 1e-10);
     }
 }
 

@@ -5,6 +5,7 @@ mod configuration;
 mod golden;
 mod gradients;
 mod identities;
+mod properties;
 mod setting;
 mod step;
 mod unbiased;
