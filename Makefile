@@ -35,6 +35,7 @@ lint: ready ## Check format, clippy, documentation, scripts, order of the crates
 	@scripts/lint.sh
 
 tensorboard: ready ## Show curves and pictures on http://127.0.0.1:6006: LOGDIR=FOLDER, PORT=NUMBER
+	@[ -d $(LOGDIR) ] || { echo "error: $(LOGDIR): no such folder (make train makes runs/first)" >&2; exit 2; }
 	@echo "TensorBoard of $(LOGDIR): http://127.0.0.1:$(PORT) (Ctrl-C ends it)"
 	@.venv/bin/python -m tensorboard.main --logdir $(LOGDIR) --host 127.0.0.1 --port $(PORT)
 

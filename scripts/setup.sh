@@ -17,7 +17,7 @@ if [[ -d ${ELBO_LIBTORCH:-} ]]; then ELBO_LIBTORCH=$(realpath -- "$ELBO_LIBTORCH
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 root=$PWD
 
-export PATH=$PATH:$HOME/.cargo/bin
+export PATH=$PATH:${HOME:-}/.cargo/bin
 # Settings for other installations of pip's must not redirect this one.
 unset PIP_TARGET PIP_PREFIX PIP_ROOT PIP_REQUIREMENT PIP_CONSTRAINT PIP_NO_BINARY PIP_REQUIRE_HASHES PIP_DRY_RUN
 export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DISABLE_PIP_VERSION_CHECK=1
@@ -94,8 +94,10 @@ start_ticker() {
     (
         exec 9>&-
         while sleep 1 && kill -0 $$ 2>/dev/null; do
-            size=$(du -sm .setup/tmp .setup/incoming 2>/dev/null | awk '{ n += $1 } END { print n + 0 }')
-            printf '\r\033[Kset-up: … %s MB, %s s' "$size" "$SECONDS" >&2
+            arrived=""
+            [[ ! -d .setup/incoming ]] ||
+                arrived="$(du -sm .setup/tmp .setup/incoming 2>/dev/null | awk '{ n += $1 } END { print n + 0 }') MB, "
+            printf '\r\033[Kset-up: … %s%s s' "$arrived" "$SECONDS" >&2
         done
     ) &
     ticker=$!
@@ -142,6 +144,7 @@ fetch() {
         rm -rf .setup/incoming && mkdir -p .setup/incoming .setup/wheels
         if pip download --quiet --no-deps --only-binary=:all: --dest .setup/incoming "$@"; then
             mv -f .setup/incoming/*.whl .setup/wheels/
+            rm -rf .setup/incoming
             return
         fi
         # A line that breaks off half-way is worth another try; one that is not there has been tried by pip already.
@@ -164,8 +167,10 @@ sys.exit(not (here and (3, $oldest_python) <= sys.version_info[:2] <= (3, $newes
 }
 
 make_venv() {
-    if [[ -e .venv || -L .venv ]]; then
-        say "building .venv again: it is not whole, or its Python is gone"
+    if [[ ! -e .venv && ! -L .venv ]]; then
+        say "making .venv ($("$python" --version))"
+    else
+        say "making .venv again: it is not whole, or its Python is gone"
         rm -rf .setup/old-venv && mv .venv .setup/old-venv
     fi
     rm -rf .setup/old-venv
