@@ -88,7 +88,12 @@ fn add(archive: &mut Writer<'_>, name: &str, array: &Array) -> Result<()> {
     }
 }
 
-fn numbers<T: npyz::AutoSerialize>(archive: &mut Writer<'_>, name: &str, tensor: &Tensor, values: Vec<T>) -> Result<()> {
+fn numbers<T: npyz::AutoSerialize>(
+    archive: &mut Writer<'_>,
+    name: &str,
+    tensor: &Tensor,
+    values: Vec<T>,
+) -> Result<()> {
     let shape: Vec<u64> = tensor.size().iter().map(|&size| size as u64).collect();
     let mut writer = archive.array(name, FileOptions::default())?.default_dtype().shape(&shape).begin_nd()?;
     writer.extend(values)?;

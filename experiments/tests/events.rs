@@ -18,7 +18,8 @@ fn tensorboard_reads_every_kind_of_record_where_it_is_installed() {
     }
     let bench = Bench::new();
     bench.train("run").arg("--quiet").assert().success();
-    let output = Command::new(python).arg(root.join("scripts/read_events.py")).arg(bench.path("run")).output().expect("started");
+    let output =
+        Command::new(python).arg(root.join("scripts/read_events.py")).arg(bench.path("run")).output().expect("started");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
 
@@ -31,9 +32,9 @@ fn tensorboard_reads_every_kind_of_record_where_it_is_installed() {
         "train/kl_per_dimension/0",
         "train/estimate/mutual_information_mws",
         "train/estimate/mutual_information_uniform",
-        "evaluate/mutual_information_subset_64",
-        "evaluate/total_correlation_subset_64",
-        "evaluate/dimension_wise_kl_subset_64",
+        "evaluate/mutual_information/subset_64",
+        "evaluate/total_correlation/subset_64",
+        "evaluate/dimension_wise_kl/subset_64",
         "schedule/tc_weight",
         "schedule/learning_rate",
         "speed/steps_per_second",

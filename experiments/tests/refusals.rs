@@ -46,7 +46,10 @@ fn a_missing_or_broken_file_is_named() {
     let broken = bench.path("broken.json");
     fs::write(&broken, "{ \"name\": ").expect("written");
     let line = refusal(binary("train").arg(&broken), 2);
-    assert!(line.starts_with(&format!("{}: not valid JSON: ", broken.display())) && line.contains("line 1 column 10"), "{line}");
+    assert!(
+        line.starts_with(&format!("{}: not valid JSON: ", broken.display())) && line.contains("line 1 column 10"),
+        "{line}"
+    );
     bench.configure(&[("data", json!({ "source": "npz", "batch_size": 4, "path": bench.path("missing.npz") }))]);
     let line = refusal(&mut bench.train("run"), 2);
     assert!(line.contains("missing.npz"), "{line}");
@@ -74,7 +77,10 @@ fn an_existing_run_is_never_overwritten() {
     let run = bench.path("run").display().to_string();
     assert_eq!(line, format!("{run}: already holds a run; --resume continues it, --run-dir DIRECTORY starts another"));
     let line = refusal(bench.train("run").args(["--resume", "--set", "method.tc_weight=2"]), 2);
-    assert!(line.contains("method.tc_weight") && line.ends_with("only train.* may change when a run is resumed"), "{line}");
+    assert!(
+        line.contains("method.tc_weight") && line.ends_with("only train.* may change when a run is resumed"),
+        "{line}"
+    );
     let line = refusal(bench.train("run").args(["--resume", "--set", "seed=4"]), 2);
     assert!(line.contains("seed: is 4, but 3 in "), "{line}");
     assert_eq!(snapshot(&bench.path("run")), before);

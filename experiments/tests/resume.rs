@@ -12,7 +12,8 @@ use std::path::Path;
 fn events(run: &Path) -> Vec<(i64, String, Option<u32>)> {
     let mut points = Vec::new();
     for event in read_events(run).expect("events") {
-        let kept = event.values.into_iter().filter(|(tag, _)| !tag.starts_with("speed/") && !tag.starts_with("_hparams_"));
+        let kept =
+            event.values.into_iter().filter(|(tag, _)| !tag.starts_with("speed/") && !tag.starts_with("_hparams_"));
         points.extend(kept.map(|(tag, value)| (event.step, tag, value.map(f32::to_bits))));
     }
     points

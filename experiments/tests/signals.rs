@@ -83,7 +83,12 @@ fn sigkill_at_random_moments_always_leaves_a_good_state() {
 fn sigterm_and_ctrl_c_save_and_say_how_to_go_on() {
     for name in ["TERM", "INT"] {
         let bench = Bench::new();
-        bench.configure(&[("train.steps", json!(100_000_000)), ("train.checkpoint_every", json!(0)), ("train.evaluate_every", json!(0)), ("train.images_every", json!(0))]);
+        bench.configure(&[
+            ("train.steps", json!(100_000_000)),
+            ("train.checkpoint_every", json!(0)),
+            ("train.evaluate_every", json!(0)),
+            ("train.images_every", json!(0)),
+        ]);
         let child = start(&bench, "run");
         let waiting = Instant::now();
         while !bench.path("run/metrics.csv").exists() || curves(&bench.path("run")).is_empty() {

@@ -22,7 +22,8 @@ pub fn part_of_sprites() -> Value {
 /// Opens a new run in `directory`.
 pub fn open(config: &Value, directory: &Path) -> Run<BuiltIn> {
     let config = RunConfig::from_value(config.clone(), "test").expect("a configuration");
-    let options = RunOptions { config: Some(config), origin: "test".to_owned(), directory: directory.to_owned(), resume: false };
+    let options =
+        RunOptions { config: Some(config), origin: "test".to_owned(), directory: directory.to_owned(), resume: false };
     Run::open(&options, &mut |_| {}).expect("a run")
 }
 

@@ -30,7 +30,10 @@ fn two_runs_in_turn_equal_the_two_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let place = |name: &str| folder.path().join(name);
     let first = config(1, &json!({ "name": "elbo" }));
-    let second = config(2, &json!({ "name": "beta-tcvae", "mi_weight": 1.0, "tc_weight": 4.0, "dw_kl_weight": 1.0, "estimator": "mss" }));
+    let second = config(
+        2,
+        &json!({ "name": "beta-tcvae", "mi_weight": 1.0, "tc_weight": 4.0, "dw_kl_weight": 1.0, "estimator": "mss" }),
+    );
 
     let mut alone = [open(&first, &place("first")), open(&second, &place("second"))];
     alone.iter_mut().for_each(finish);

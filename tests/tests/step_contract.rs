@@ -58,7 +58,9 @@ fn every_shipped_configuration_keeps_the_step_contract() {
 fn every_choice_keeps_the_step_contract() {
     single_thread();
     let base = |method: &Value, model: &Value, optimizer: &Value| {
-        shrunk(json!({ "name": "choice", "seed": 1, "precision": "float32", "data": {}, "method": method, "model": model, "optimizer": optimizer }))
+        shrunk(
+            json!({ "name": "choice", "seed": 1, "precision": "float32", "data": {}, "method": method, "model": model, "optimizer": optimizer }),
+        )
     };
     let mlp = |likelihood: &str, sigma: Value| {
         let mut model = json!({ "network": "mlp", "latent": 3, "likelihood": likelihood, "encoder_hidden": [16],

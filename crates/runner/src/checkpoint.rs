@@ -38,7 +38,8 @@ pub fn write(folder: &Path, step: u64, tensors: &NamedTensors, mut metadata: Met
             Ok((name.clone(), dtype(name, tensor.kind())?, shape, host_bytes(tensor)?))
         })
         .collect::<Result<_>>()?;
-    metadata.insert(CHECKSUM.to_owned(), checksum(bytes.iter().map(|(name, _, _, data)| (name.as_str(), data.as_slice()))));
+    metadata
+        .insert(CHECKSUM.to_owned(), checksum(bytes.iter().map(|(name, _, _, data)| (name.as_str(), data.as_slice()))));
     let views = bytes
         .iter()
         .map(|(name, dtype, shape, data)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?)))
@@ -193,13 +194,17 @@ const KINDS: [(Kind, Dtype); 6] = [
 ];
 
 fn dtype(name: &str, kind: Kind) -> Result<Dtype> {
-    KINDS.iter().find(|(known, _)| *known == kind).map(|(_, dtype)| *dtype).with_context(|| {
-        format!("tensor {name} is of kind {kind:?}, which checkpoints do not hold")
-    })
+    KINDS
+        .iter()
+        .find(|(known, _)| *known == kind)
+        .map(|(_, dtype)| *dtype)
+        .with_context(|| format!("tensor {name} is of kind {kind:?}, which checkpoints do not hold"))
 }
 
 fn kind(name: &str, dtype: Dtype) -> Result<Kind> {
-    KINDS.iter().find(|(_, known)| *known == dtype).map(|(kind, _)| *kind).with_context(|| {
-        format!("tensor {name} is of type {dtype:?}, which checkpoints do not hold")
-    })
+    KINDS
+        .iter()
+        .find(|(_, known)| *known == dtype)
+        .map(|(kind, _)| *kind)
+        .with_context(|| format!("tensor {name} is of type {dtype:?}, which checkpoints do not hold"))
 }

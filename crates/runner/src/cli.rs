@@ -4,9 +4,9 @@
 
 use crate::config::{DeviceChoice, Override};
 use crate::records::summary::Status;
+use crate::run::Note;
 use crate::signals::{EXIT_INTERRUPTED, Interruption};
 use crate::terminal::{self, Mode, Terminal};
-use crate::run::Note;
 use crate::{Diverged, Event, InputError, Method, Run, RunConfig, RunOptions};
 use anyhow::Result;
 use clap::Parser;
@@ -26,7 +26,7 @@ pub struct TrainArguments {
     /// The run's configuration, a JSON file; may be left out with --resume, which continues with the stored one
     #[arg(required_unless_present = "resume")]
     config: Option<PathBuf>,
-    /// Changes a field before the configuration is checked, for example --set method.tc_weight=6; may be repeated
+    /// Changes a field before the configuration is checked, for example --set train.steps=4000; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     overrides: Vec<Override>,
     /// Directory of the run [default: runs/<name>]
@@ -51,7 +51,9 @@ pub struct TrainArguments {
 /// `about` is the head of `--help`, `epilogue` its end: examples.
 pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode {
     let command = <TrainArguments as clap::CommandFactory>::command().about(about).after_help(epilogue);
-    let arguments = command.try_get_matches().and_then(|matches| <TrainArguments as clap::FromArgMatches>::from_arg_matches(&matches));
+    let arguments = command
+        .try_get_matches()
+        .and_then(|matches| <TrainArguments as clap::FromArgMatches>::from_arg_matches(&matches));
     match arguments {
         Ok(arguments) => report(run_to_end::<M>(&arguments)),
         Err(error) => usage(&error),
@@ -132,7 +134,8 @@ fn options<M: Method>(arguments: &TrainArguments) -> Result<RunOptions<M>, Input
     };
     let by_name = config.as_ref().map(|config| Path::new("runs").join(&config.name));
     let directory = arguments.run_dir.clone().or(by_name);
-    let directory = directory.ok_or_else(|| InputError::new("--resume without a configuration needs --run-dir DIRECTORY"))?;
+    let directory =
+        directory.ok_or_else(|| InputError::new("--resume without a configuration needs --run-dir DIRECTORY"))?;
     let origin = arguments.config.as_ref().map_or_else(|| directory.join("config.json"), Clone::clone);
     Ok(RunOptions { config, origin: origin.display().to_string(), directory, resume: arguments.resume })
 }

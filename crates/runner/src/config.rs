@@ -147,7 +147,10 @@ impl TrainConfig {
             }
         }
         if self.evaluate_samples < 2 {
-            return Err(FieldError::new("evaluate_samples", "expected a whole number ≥ 2, for a standard error, got 1"));
+            return Err(FieldError::new(
+                "evaluate_samples",
+                "expected a whole number ≥ 2, for a standard error, got 1",
+            ));
         }
         if self.score_every != 0 {
             let message = format!("expected 0 (this version computes no scores), got {}", self.score_every);

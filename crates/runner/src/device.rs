@@ -14,9 +14,8 @@ pub fn resolve(choice: DeviceChoice) -> Result<Device, InputError> {
     let status = elbo_native::initialise();
     let devices = usize::try_from(Cuda::device_count()).unwrap_or(0);
     match choice {
-        DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Auto if devices > 0 => Ok(Device::Cuda(0)),
-        DeviceChoice::Auto => Ok(Device::Cpu),
+        DeviceChoice::Auto | DeviceChoice::Cpu => Ok(Device::Cpu),
         DeviceChoice::Cuda(index) if index < devices => Ok(Device::Cuda(index)),
         DeviceChoice::Cuda(index) if devices > 0 => {
             Err(InputError::new(format!("device: expected a CUDA device below {devices}, got cuda:{index}")))

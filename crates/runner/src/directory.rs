@@ -143,7 +143,10 @@ impl RunDirectory {
 }
 
 fn in_use(path: &Path) -> InputError {
-    InputError::new(format!("{}: is in use by another process; wait for it, or give this run another --run-dir", path.display()))
+    InputError::new(format!(
+        "{}: is in use by another process; wait for it, or give this run another --run-dir",
+        path.display()
+    ))
 }
 
 /// The configuration that a run was started with: the object `config` of its `config.json`.
@@ -156,9 +159,9 @@ pub fn stored_config(run: &Path) -> Result<Value, InputError> {
         return Err(InputError::new(format!("{}: expected a run's directory, with its {CONFIG}", run.display())));
     }
     match crate::config::read_json(&file)? {
-        Value::Object(mut object) => object
-            .shift_remove("config")
-            .ok_or_else(|| InputError::new(format!("{}: config: missing", file.display()))),
+        Value::Object(mut object) => {
+            object.shift_remove("config").ok_or_else(|| InputError::new(format!("{}: config: missing", file.display())))
+        }
         _ => Err(InputError::new(format!("{}: expected an object with the field config", file.display()))),
     }
 }

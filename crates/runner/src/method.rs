@@ -120,7 +120,11 @@ pub fn read_fields<T: DeserializeOwned, E: Error>(fields: Value) -> Result<T, E>
 }
 
 #[doc(hidden)]
-pub fn write_named<S: serde::Serializer>(name: &str, fields: &impl Serialize, serializer: S) -> Result<S::Ok, S::Error> {
+pub fn write_named<S: serde::Serializer>(
+    name: &str,
+    fields: &impl Serialize,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     use serde::ser::Error;
     let mut object = Map::from_iter([("name".to_owned(), Value::from(name))]);
     match serde_json::to_value(fields).map_err(S::Error::custom)? {

@@ -6,7 +6,7 @@ use crate::config::{DeviceChoice, RunConfig, below};
 use crate::directory::stored_config;
 use crate::seed::{Stream, generator};
 use crate::{InputError, device};
-use anyhow::{Context, Result};
+use anyhow::Result;
 use elbo_core::{Generator, Vae};
 use elbo_data::Splits;
 use serde_json::Value;
@@ -76,5 +76,5 @@ fn newest(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<Checkpoint> {
         }
     }
     let none = || InputError::new(format!("{}: has no checkpoint yet", path.display()));
-    Err(last.map_or_else(|| none().into(), |error| error)).context(format!("{}: no checkpoint can be used", folder.display()))
+    Err(last.unwrap_or_else(|| none().into()))
 }

@@ -71,7 +71,8 @@ impl Window {
 
     /// The layout as text, for a checkpoint's metadata: `name:length` by line.
     pub fn describe(&self) -> String {
-        self.layout.iter().map(|(name, length)| format!("{name}:{length}\n")).collect()
+        let lines: Vec<String> = self.layout.iter().map(|(name, length)| format!("{name}:{length}")).collect();
+        lines.join("\n")
     }
 
     /// The window that [`Window::sums`], [`Window::describe`] and [`Window::steps`] describe.

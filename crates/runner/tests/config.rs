@@ -62,10 +62,16 @@ fn errors_name_file_field_and_what_was_expected() {
         (&["train.capture=maybe"], "run.json: train.capture: expected one of auto, on, off, got \"maybe\""),
         (&["precision=float16"], "run.json: precision: expected one of float32, tf32, got \"float16\""),
         (&["device=gpu"], "run.json: device: expected auto, cpu, cuda or cuda:INDEX, got \"gpu\""),
-        (&["data.source=cifar"], "run.json: data.source: expected one of sprites, npz, idx, mnist, fashion-mnist, images, got \"cifar\""),
+        (
+            &["data.source=cifar"],
+            "run.json: data.source: expected one of sprites, npz, idx, mnist, fashion-mnist, images, got \"cifar\"",
+        ),
         (&["model.latent=0"], "run.json: model.latent: expected an integer ≥ 1, got 0"),
         (&["model.network=vgg"], "run.json: model.network: expected one of burgess, locatello, mlp, got \"vgg\""),
-        (&["name=../escape"], "run.json: name: expected letters, digits, '.', '_' and '-', not starting with '.', got \"../escape\""),
+        (
+            &["name=../escape"],
+            "run.json: name: expected letters, digits, '.', '_' and '-', not starting with '.', got \"../escape\"",
+        ),
         (&["model=5"], "run.json: model: expected an object, got 5"),
     ];
     for (changes, expected) in cases {
@@ -88,7 +94,10 @@ fn an_unknown_field_is_refused_with_the_known_ones() {
     let error = refusal(&["train.stepz=3"]);
     assert!(error.starts_with("run.json: train.stepz: unknown field; expected one of steps, log_every, "), "{error}");
     let error = refusal(&["data.batchsize=3"]);
-    assert!(error.starts_with("run.json: data.batchsize: unknown field; expected one of source, batch_size, "), "{error}");
+    assert!(
+        error.starts_with("run.json: data.batchsize: unknown field; expected one of source, batch_size, "),
+        "{error}"
+    );
 }
 
 #[test]

@@ -128,7 +128,8 @@ fn a_directory_is_for_one_run_at_a_time() {
     assert!(!folder.path().join("deep").exists(), "a probe leaves nothing behind");
     let held = RunDirectory::open(&path).expect("opened");
     assert_eq!(RunDirectory::look(&path), Ok(Found::Unfinished));
-    let line = format!("{}: is in use by another process; wait for it, or give this run another --run-dir", path.display());
+    let line =
+        format!("{}: is in use by another process; wait for it, or give this run another --run-dir", path.display());
     assert_eq!(RunDirectory::open(&path).expect_err("in use").to_string(), line);
     assert_eq!(RunDirectory::refuse_locked(&path).expect_err("in use").to_string(), line);
     drop(held);

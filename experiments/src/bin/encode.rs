@@ -1,4 +1,5 @@
 //! Writes the codes of a trained run, for any other tool.
+#![allow(clippy::doc_markdown, reason = "the comments on arguments are the text of --help")]
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -1,7 +1,8 @@
 //! Renders dSprites, bit for bit as it was published, into a file.
+#![allow(clippy::doc_markdown, reason = "the comments on arguments are the text of --help")]
 
 use anyhow::{Context, Result};
-use clap::Parser;
+use clap::{ArgGroup, Parser};
 use elbo_data::Levels;
 use elbo_data::sprites::{SHA256, Subset, write_archive, write_packed};
 use elbo_runner::{InputError, cli};
@@ -12,20 +13,23 @@ use std::time::Instant;
 
 /// Renders the dSprites data set, or a part of it, into a file
 ///
-/// dSprites is every combination of shape (3), scale (6), orientation (40), position_x (32) and position_y (32):
-/// 737280 black and white images of 64 x 64, position_y varying fastest. What is rendered here equals the published
-/// images bit for bit; the whole grid is checked against its SHA-256.
+/// dSprites is every combination of shape (3), scale (6), orientation (40), position_x (32) and
+/// position_y (32): 737280 black and white images of 64 x 64, position_y varying fastest.
+/// What is rendered here equals the published images bit for bit; the whole grid is held against
+/// its SHA-256.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
-#[group(id = "output", required = true, multiple = false, args = ["packed", "npz"])]
+#[command(group = ArgGroup::new("output").required(true).args(["packed", "npz"]))]
 struct Arguments {
     /// Write bits: 512 bytes an image, 8 a row, the leftmost pixel the most significant bit, white = 1; nothing else
     #[arg(long, value_name = "FILE")]
     packed: Option<PathBuf>,
-    /// Write the official archive's layout, for numpy.load: imgs (uint8 [N,64,64], 0 or 1), latents_classes (int64 [N,6]), latents_values (float64 [N,6]), latents_names, latents_sizes
+    /// Write the official archive's layout, for numpy.load: imgs (uint8 [N,64,64], 0 or 1), latents_classes (int64 [N,6]),
+    /// latents_values (float64 [N,6]), latents_names, latents_sizes
     #[arg(long, value_name = "FILE")]
     npz: Option<PathBuf>,
-    /// Keep some levels of a factor, for example shape=2, scale=0,5, orientation=0..40 or position_x=0..32/4; may be repeated for other factors
+    /// Keep some levels of a factor, for example shape=2, scale=0,5, orientation=0..40 or position_x=0..32/4; may be
+    /// repeated for other factors
     #[arg(long = "subset", value_name = "FACTOR=LEVELS", value_parser = factor_levels)]
     subsets: Vec<(String, Levels)>,
     /// Write over a file that is there
@@ -33,16 +37,17 @@ struct Arguments {
     force: bool,
 }
 
-const EPILOGUE: &str =
-    "Levels are counted from 0; 0..32 is 0 to 31, and /4 takes every fourth. Shapes: 0 square, 1 ellipse, 2 heart.
+const EPILOGUE: &str = "Levels are counted from 0; 0..32 is 0 to 31, and /4 takes every fourth.
+Shapes: 0 square, 1 ellipse, 2 heart.
 
 Examples:
   render-sprites --packed sprites.bits
   render-sprites --npz dsprites.npz
-  render-sprites --npz hearts.npz --subset shape=2 --subset orientation=0..40/4 --subset position_x=0,15,31
+  render-sprites --npz hearts.npz --subset shape=2 --subset orientation=0..40/4
 
 In Python:
-  archive = numpy.load('dsprites.npz'); images, levels = archive['imgs'], archive['latents_classes']";
+  archive = numpy.load('dsprites.npz')
+  images, levels = archive['imgs'], archive['latents_classes']";
 
 fn main() -> ExitCode {
     cli::run(run)

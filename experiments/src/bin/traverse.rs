@@ -1,4 +1,5 @@
 //! Draws what a trained run has learnt.
+#![allow(clippy::doc_markdown, reason = "the comments on arguments are the text of --help")]
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -78,7 +79,8 @@ fn traverse(arguments: &Arguments) -> Result<()> {
     } else {
         Span::Prior { limit: arguments.limit }
     };
-    let options = Options { span, columns: usize::from(arguments.columns), dimensions: usize::from(arguments.dimensions) };
+    let options =
+        Options { span, columns: usize::from(arguments.columns), dimensions: usize::from(arguments.dimensions) };
 
     let out = arguments.out.clone().unwrap_or_else(|| run.path.join("images"));
     fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;

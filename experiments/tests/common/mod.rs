@@ -11,45 +11,44 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 
 /// A folder of its own for one test, with a small configuration: 1200 images, a network that steps in a millisecond.
-pub struct Bench {
+pub(crate) struct Bench {
     folder: TempDir,
 }
 
 impl Bench {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let bench = Self { folder: tempfile::tempdir().expect("a folder") };
         bench.configure(&[]);
         bench
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     /// The configuration file.
-    pub fn config(&self) -> PathBuf {
+    pub(crate) fn config(&self) -> PathBuf {
         self.path("run.json")
     }
 
     /// Writes the configuration with fields changed: `("train.steps", json!(40))`.
-    pub fn configure(&self, changes: &[(&str, Value)]) {
+    pub(crate) fn configure(&self, changes: &[(&str, Value)]) {
         let mut config = small();
         for (path, value) in changes {
             let pointer = format!("/{}", path.replace('.', "/"));
-            match config.pointer_mut(&pointer) {
-                Some(place) => *place = value.clone(),
-                None => {
-                    let (object, field) = path.rsplit_once('.').expect("a field of an object");
-                    let object = config.pointer_mut(&format!("/{}", object.replace('.', "/"))).expect("an object");
-                    object[field] = value.clone();
-                }
+            if let Some(place) = config.pointer_mut(&pointer) {
+                *place = value.clone();
+            } else {
+                let (object, field) = path.rsplit_once('.').expect("a field of an object");
+                let object = config.pointer_mut(&format!("/{}", object.replace('.', "/"))).expect("an object");
+                object[field] = value.clone();
             }
         }
         fs::write(self.config(), config.to_string()).expect("written");
     }
 
     /// `train run.json --run-dir <folder>/<run>`, with more arguments to come.
-    pub fn train(&self, run: &str) -> Command {
+    pub(crate) fn train(&self, run: &str) -> Command {
         let mut command = binary("train");
         command.arg(self.config()).arg("--run-dir").arg(self.path(run));
         command
@@ -57,27 +56,27 @@ impl Bench {
 }
 
 /// One of this package's binaries, on one thread, with a cache that the tests share.
-pub fn binary(name: &str) -> Command {
+pub(crate) fn binary(name: &str) -> Command {
     let mut command = Command::new(program(name));
     for (variable, value) in environment() {
         command.env(variable, value);
     }
-    command.timeout(std::time::Duration::from_secs(300));
+    command.timeout(std::time::Duration::from_mins(5));
     command
 }
 
 /// Where a binary is.
-pub fn program(name: &str) -> PathBuf {
+pub(crate) fn program(name: &str) -> PathBuf {
     assert_cmd::cargo::cargo_bin(name)
 }
 
 /// Threads on a busy machine cost more than they bring, and they would add in another order.
-pub fn environment() -> [(&'static str, String); 3] {
+pub(crate) fn environment() -> [(&'static str, String); 3] {
     let cache = Path::new(env!("CARGO_TARGET_TMPDIR")).join("cache").display().to_string();
     [("OMP_NUM_THREADS", "1".to_owned()), ("MKL_NUM_THREADS", "1".to_owned()), ("ELBO_CACHE", cache)]
 }
 
-pub fn small() -> Value {
+pub(crate) fn small() -> Value {
     json!({
         "name": "small", "seed": 3, "device": "cpu", "precision": "float32",
         "data": { "source": "sprites", "batch_size": 16,
@@ -93,13 +92,14 @@ pub fn small() -> Value {
 }
 
 /// Every tensor of a run's newest checkpoint, bit for bit, by name.
-pub fn newest_state(run: &Path) -> BTreeMap<String, Vec<u8>> {
-    let (_, file) = checkpoint::list(&run.join("checkpoints")).expect("a list").into_iter().next().expect("a checkpoint");
+pub(crate) fn newest_state(run: &Path) -> BTreeMap<String, Vec<u8>> {
+    let (_, file) =
+        checkpoint::list(&run.join("checkpoints")).expect("a list").into_iter().next().expect("a checkpoint");
     state(&file)
 }
 
 /// Every tensor of a checkpoint, bit for bit, by name. Its checksum is verified first.
-pub fn state(file: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn state(file: &Path) -> BTreeMap<String, Vec<u8>> {
     Checkpoint::read(file).expect("a whole checkpoint");
     let bytes = fs::read(file).expect("bytes");
     let tensors = safetensors::SafeTensors::deserialize(&bytes).expect("safetensors");
@@ -107,14 +107,14 @@ pub fn state(file: &Path) -> BTreeMap<String, Vec<u8>> {
 }
 
 /// All points of `metrics.csv` but speeds, as (step, tag, bits).
-pub fn curves(run: &Path) -> Vec<(u64, String, u64)> {
+pub(crate) fn curves(run: &Path) -> Vec<(u64, String, u64)> {
     let metrics = metrics_csv::read(&run.join("metrics.csv")).expect("metrics");
     let points = metrics.into_iter().filter(|metric| !metric.tag.starts_with("speed/"));
     points.map(|metric| (metric.step, metric.tag, metric.value.to_bits())).collect()
 }
 
 /// All files below a folder with their contents: to show that nothing changed.
-pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in fs::read_dir(folder).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         if entry.is_dir() {
@@ -128,7 +128,7 @@ pub fn snapshot(folder: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Copies a folder.
-pub fn copy(from: &Path, to: &Path) {
+pub(crate) fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).expect("a folder");
     for entry in fs::read_dir(from).expect("a folder").map(|entry| entry.expect("an entry").path()) {
         let target = to.join(entry.file_name().expect("a name"));
@@ -142,7 +142,7 @@ pub fn copy(from: &Path, to: &Path) {
 
 /// The one line of standard error that a refusal prints, after checking that it is one, that the exit code is `code` and that
 /// standard output is empty.
-pub fn refusal(command: &mut Command, code: i32) -> String {
+pub(crate) fn refusal(command: &mut Command, code: i32) -> String {
     let output = command.output().expect("started");
     let errors = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(code), "{errors}");

@@ -98,9 +98,7 @@ pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, PathError> {
 
 /// The text that a nested typed read leaves for the outer one: see [`describe`].
 pub(crate) fn nested<T: DeserializeOwned>(value: Value) -> Result<T, String> {
-    typed(value).map_err(|PathError { path, message }| {
-        if path.is_empty() { message } else { at(&path, &message) }
-    })
+    typed(value).map_err(|PathError { path, message }| if path.is_empty() { message } else { at(&path, &message) })
 }
 
 /// An error text about one field for the outer read: see [`describe`].

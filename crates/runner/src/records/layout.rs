@@ -33,8 +33,9 @@ impl Layout {
             title: title.to_string(),
             tags: tags.iter().map(ToString::to_string).collect(),
         };
-        let estimated =
-            |title: &str, term: &str| chart(title, &[&format!("train/estimate/{term}_"), &format!("evaluate/{term}$")]);
+        let estimated = |title: &str, term: &str| {
+            chart(title, &[&format!("train/estimate/{term}_"), &format!("evaluate/{term}(/subset_.*)?$")])
+        };
         Self(vec![
             Category {
                 title: "ELBO".to_string(),
@@ -56,7 +57,7 @@ impl Layout {
                     estimated("dimension-wise KL (nats)", "dimension_wise_kl"),
                     chart(
                         "exact terms together (nats)",
-                        &["evaluate/mutual_information$", "evaluate/total_correlation$", "evaluate/dimension_wise_kl$"],
+                        &["evaluate/(mutual_information|total_correlation|dimension_wise_kl)(/subset_.*)?$"],
                     ),
                 ],
             },

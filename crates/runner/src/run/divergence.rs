@@ -39,7 +39,6 @@ impl<M: Method> Run<M> {
         Self::write_file(&self.directory.divergence(), &report)?;
         Ok(Diverged { step: self.step(), report: self.directory.divergence() })
     }
-
 }
 
 /// JSON has no NaN: a value that is not finite is written as a word.

@@ -1,14 +1,14 @@
 //! Going on where a run stopped.
 
-use super::{Note, RunOptions};
 use super::saving::WALL_SECONDS;
+use super::{Note, RunOptions};
+use crate::InputError;
 use crate::checkpoint::{self, Checkpoint};
 use crate::config::{DeviceChoice, RunConfig};
 use crate::directory::{Found, RunDirectory, stored_config};
 use crate::files::write_atomically;
 use crate::method::Method;
 use crate::trainer::Trainer;
-use crate::InputError;
 use anyhow::Result;
 use serde_json::{Value, json};
 use tch::Device;
@@ -17,7 +17,8 @@ use tch::Device;
 pub(super) fn configuration<M: Method>(options: &RunOptions<M>, found: Found) -> Result<RunConfig<M>> {
     let path = options.directory.display();
     if found != Found::Run {
-        let missing = || InputError::new(format!("{path}: expected a run's directory; to start one, name a configuration file"));
+        let missing =
+            || InputError::new(format!("{path}: expected a run's directory; to start one, name a configuration file"));
         return Ok(options.config.clone().ok_or_else(missing)?);
     }
     let file = options.directory.join("config.json").display().to_string();
@@ -58,7 +59,9 @@ fn leaves(value: &Value) -> Vec<(String, Value)> {
             .iter()
             .flat_map(|(name, field)| {
                 let below = leaves(field).into_iter();
-                below.map(move |(path, leaf)| (if path.is_empty() { name.clone() } else { format!("{name}.{path}") }, leaf))
+                below.map(move |(path, leaf)| {
+                    (if path.is_empty() { name.clone() } else { format!("{name}.{path}") }, leaf)
+                })
             })
             .collect(),
         Value::Null => Vec::new(),
@@ -81,7 +84,11 @@ pub(super) fn restore(directory: &RunDirectory, trainer: &mut Trainer, notes: &m
 }
 
 /// Writes `config.json`: what makes a directory a run's.
-pub(super) fn store_configuration<M: Method>(directory: &RunDirectory, config: &RunConfig<M>, device: Device) -> Result<()> {
+pub(super) fn store_configuration<M: Method>(
+    directory: &RunDirectory,
+    config: &RunConfig<M>,
+    device: Device,
+) -> Result<()> {
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": format!("{device:?}"),
