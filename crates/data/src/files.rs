@@ -11,7 +11,7 @@ use crate::error::DataError;
 pub(crate) const DEFLATE_LIMIT: u64 = 1032;
 
 /// Writes `path` through a file beside it that is renamed once it is complete and on disk, so that nobody ever sees half
-/// of it. Whatever `path` was before stays until then.
+/// of it. Whatever file `path` was before stays until then; a link stays a link, to a new file.
 ///
 /// # Errors
 /// [`DataError::Write`], or what `content` returns; the file beside is removed.
@@ -20,16 +20,20 @@ pub fn write_beside<T>(
     content: impl FnOnce(&mut BufWriter<File>) -> Result<T, DataError>,
 ) -> Result<T, DataError> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
-    let name = path.file_name().ok_or_else(|| {
-        DataError::write(path, io::Error::new(io::ErrorKind::InvalidInput, "expected a path that ends in a file name"))
-    })?;
+    let no_file = |what: &str| DataError::write(path, io::Error::new(io::ErrorKind::InvalidInput, what));
+    let target = fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
+    if target.exists() && !target.is_file() {
+        // A rename would take the place of a device just as well.
+        return Err(no_file("expected a file or a free name, got a folder or a device"));
+    }
+    let name = target.file_name().ok_or_else(|| no_file("expected a path that ends in a file name"))?;
     let mut beside_name = std::ffi::OsString::from(".");
     beside_name.push(name);
     beside_name.push(format!(".{}-{}.partial", std::process::id(), COUNTER.fetch_add(1, Ordering::Relaxed)));
-    let beside = path.with_file_name(beside_name);
+    let beside = target.with_file_name(beside_name);
 
     let written = write_new(&beside, path, content).and_then(|value| {
-        fs::rename(&beside, path).map_err(|cause| DataError::write(path, cause))?;
+        fs::rename(&beside, &target).map_err(|cause| DataError::write(path, cause))?;
         Ok(value)
     });
     if written.is_err() {

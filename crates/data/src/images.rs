@@ -73,12 +73,11 @@ impl Images {
         }
         let shape = ImageShape { channels, height, width };
         let white = pixels.max().int64_value(&[]);
-        let binary =
-            matches!(white, 0 | 1 | 255) && pixels.eq(white).logical_or(&pixels.eq(0)).all().int64_value(&[]) == 1;
-        if !binary {
+        let is_grey = |part: &Tensor| part.ne(white).logical_and(&part.ne(0)).any().int64_value(&[]) == 1;
+        if !matches!(white, 0 | 1 | 255) || parts(count, pixels).any(|part| is_grey(&part)) {
             return Ok(Self::from_grey(pixels.contiguous(), shape));
         }
-        Self::from_packed(pack(&pixels.ne(0).reshape([count, -1])), shape)
+        Self::from_packed(pack(count, pixels, |part| part.ne(0)), shape)
     }
 
     /// From contiguous uint8 `[N, C, H, W]`, 255 meaning 1, kept as they are.
@@ -109,7 +108,7 @@ impl Images {
     /// White where the stored grey is at least one half (128 of 255), black elsewhere; packed.
     pub fn binarized_by_threshold(self) -> Self {
         let Storage::Bytes(pixels) = &self.storage else { return self };
-        let packed = pack(&pixels.ge(128).view([self.len(), -1]));
+        let packed = pack(self.len(), pixels, |part| part.ge(128));
         let masks = Tensor::from_slice(&MASKS).to_device(packed.device());
         Self { shape: self.shape, storage: Storage::Bits { packed, masks }, dynamic: false }
     }
@@ -206,13 +205,24 @@ impl Images {
     }
 }
 
-/// Packs Bool `[N, D]` into uint8 `[N, ceil(D / 8)]`.
-fn pack(white: &Tensor) -> Tensor {
-    let (count, values) = white.size2().expect("[N, D]");
-    let padding = (8 - values % 8) % 8;
-    let masks = Tensor::from_slice(&MASKS).to_device(white.device());
-    let bits = white.to_kind(Kind::Uint8).constant_pad_nd([0, padding]).view([count, -1, 8]);
-    (bits * masks).sum_dim_intlist(-1, false, Kind::Uint8)
+/// Images a few thousand at a time, so that what is computed of them stays small beside them.
+fn parts(count: i64, pixels: &Tensor) -> impl Iterator<Item = Tensor> {
+    const PART: i64 = 4096;
+    (0..count).step_by(PART as usize).map(move |start| pixels.narrow(0, start, PART.min(count - start)))
+}
+
+/// Packs what `white` says of uint8 `[N, …]` into uint8 `[N, ceil(D / 8)]`.
+fn pack(count: i64, pixels: &Tensor, white: impl Fn(&Tensor) -> Tensor) -> Tensor {
+    let masks = Tensor::from_slice(&MASKS).to_device(pixels.device());
+    let packed: Vec<Tensor> = parts(count, pixels)
+        .map(|part| {
+            let bits = white(&part).to_kind(Kind::Uint8).flatten(1, -1);
+            let padding = (8 - bits.size()[1] % 8) % 8;
+            let bytes = bits.constant_pad_nd([0, padding]).view([part.size()[0], -1, 8]);
+            (bytes * &masks).sum_dim_intlist(-1, false, Kind::Uint8)
+        })
+        .collect();
+    Tensor::cat(&packed, 0)
 }
 
 fn expected(what: &str, tensor: &Tensor) -> DataError {

@@ -69,7 +69,9 @@ pub fn read_folder(
 }
 
 fn images(pixels: &[u8], count: usize, shape: ImageShape) -> Result<Images, DataError> {
-    Images::from_bytes(&tensor(pixels, &shape.batch(count as i64))?)
+    let black_and_white = pixels.iter().all(|&value| matches!(value, 0 | 255));
+    let pixels = tensor(pixels, &shape.batch(count as i64))?;
+    if black_and_white { Images::from_bytes(&pixels) } else { Ok(Images::from_grey(pixels, shape)) }
 }
 
 struct Picture {

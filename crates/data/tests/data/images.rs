@@ -1,6 +1,6 @@
 //! Images on the device: packing, unpacking, binarisation, and what a gather runs.
 
-use elbo_data::{DataError, ImageShape, Images};
+use elbo_data::{BatchOrder, DataError, ImageShape, Images};
 use elbo_native::Generator;
 use elbo_native::recorder::record;
 use elbo_native::testing::single_thread;
@@ -167,4 +167,38 @@ fn tensors_that_are_no_images_are_refused_in_words() {
         message(Images::from_packed(flat, shape)),
         "expected uint8 [N, 2] for 1 × 3 × 3, not empty, got Uint8 [2, 16]"
     );
+}
+
+/// On a machine with a GPU: the same images and indices there, and draws of the right mean.
+#[test]
+fn images_on_a_gpu_are_the_images_on_the_cpu_where_present() {
+    single_thread();
+    if !tch::Cuda::is_available() {
+        println!("skipped: no CUDA device, or a libtorch without CUDA");
+        return;
+    }
+    let device = Device::Cuda(0);
+    let (here, there) = (noise(), Generator::new(device, 5).unwrap());
+    let grey = here.integers(256, &[300, 3, 5, 7]).to_kind(Kind::Uint8);
+    for images in [Images::from_bytes(&grey).unwrap(), Images::from_bytes(&grey.gt(99).to_kind(Kind::Uint8)).unwrap()] {
+        let moved = images.to_device(device).unwrap();
+        assert_eq!((moved.device(), moved.is_binary()), (device, images.is_binary()));
+        let mut order = BatchOrder::new(300, 64, &there).unwrap();
+        for _ in 0..6 {
+            let indices = order.next_indices();
+            let expected = images.gather(&indices.to_device(Device::Cpu), &here);
+            // Division by 255 may differ in the last bit.
+            assert!(
+                (moved.gather(&indices, &there).to_device(Device::Cpu) - expected).abs().max().double_value(&[]) < 1e-6
+            );
+            order.advance();
+            if order.end_of_epoch() {
+                order.refill(&there).unwrap();
+            }
+        }
+        order.sync_from_state().unwrap();
+        assert_eq!(order.epoch(), 1);
+        let drawn = moved.binarized_dynamically().gather(&order.next_indices(), &there);
+        assert_eq!(drawn.eq(0).logical_or(&drawn.eq(1)).all().int64_value(&[]), 1);
+    }
 }

@@ -169,9 +169,17 @@ fn packed_files_are_the_rendered_bytes_and_failures_leave_nothing() {
     let missing = folder.path().join("missing").join("part.bits");
     let error = sprites::write_packed(&grid, &missing, &mut |_| {}).unwrap_err().to_string();
     assert!(error.starts_with(&format!("{}: cannot be written: ", missing.display())), "{error}");
-    // A folder in the way of the last step, the renaming.
-    let in_the_way = folder.path().join("folder");
-    fs::create_dir_all(in_the_way.join("inner")).unwrap();
-    assert!(sprites::write_archive(&grid, &in_the_way, &mut |_| {}).is_err());
-    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 2, "the file beside is gone");
+    for in_the_way in [folder.path(), Path::new("/dev/null"), Path::new("..")] {
+        let error = sprites::write_archive(&grid, in_the_way, &mut |_| {}).unwrap_err().to_string();
+        assert!(error.ends_with("expected a file or a free name, got a folder or a device"), "{error}");
+    }
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing is left beside");
+
+    let link = folder.path().join("link");
+    std::os::unix::fs::symlink(&path, &link).unwrap();
+    let one =
+        subset(r#"{"shape":"0","scale":"0","orientation":"0","position_x":"0","position_y":"0"}"#).grid().unwrap();
+    sprites::write_packed(&one, &link, &mut |_| {}).unwrap();
+    assert_eq!(path.metadata().unwrap().len(), IMAGE_BYTES as u64, "the file behind the link is the new one");
+    assert!(link.is_symlink());
 }
