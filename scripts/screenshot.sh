@@ -4,7 +4,8 @@
 #   scripts/screenshot.sh [LOGDIR [FOLDER]]      (default: runs docs/pictures)
 #
 # Starts TensorBoard on a free port of 127.0.0.1, has headless Chromium photograph each tab into FOLDER/tensorboard-TAB.png, and
-# stops it. TABS='scalars images' takes some of: scalars images histograms hparams text custom_scalars. SIZE=1400,1400.
+# stops it. TABS='scalars images' takes some of: scalars images histograms hparams text timeseries. SIZE=1400,1400 is the
+# window, TAGS='train/(elbo|kl)$' a regular expression for the scalars shown.
 set -euo pipefail
 export LC_ALL=C
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -13,11 +14,14 @@ logdir=${1:-runs}
 folder=${2:-docs/pictures}
 tabs=${TABS:-scalars images histograms hparams}
 size=${SIZE:-1400,1400}
+tags=${TAGS:-train/(elbo|reconstruction|kl|estimate/.*)$|evaluate/[a-z_]+_[0-9]+$}
 
 fail() {
     echo "error: $*" >&2
     exit 2
 }
+quoted() { .venv/bin/python -I -c 'import sys, urllib.parse; print(urllib.parse.quote(sys.argv[1], ""))' "$1"; }
+
 browser=$(command -v chromium || command -v chromium-browser || command -v google-chrome) ||
     fail "Chromium is missing, which takes the pictures (apt-get install chromium)"
 [[ -d $logdir ]] || fail "$logdir: no such folder (make train makes runs/first)"
@@ -56,9 +60,11 @@ time.sleep(2)' "$url" "$logdir"
 mkdir -p "$folder"
 for tab in $tabs; do
     picture=$folder/tensorboard-$tab.png
+    page=$url/#$tab
+    [[ $tab != scalars ]] || page+="&tagFilter=$(quoted "$tags")"
     "$browser" --headless --no-sandbox --disable-gpu --disable-quic --no-first-run --disable-background-networking \
         --disable-component-update --disable-sync --hide-scrollbars --user-data-dir="$work/profile-$tab" \
-        --window-size="$size" --virtual-time-budget="${BUDGET:-20000}" --screenshot="$work/$tab.png" "$url/#$tab" \
+        --window-size="$size" --virtual-time-budget="${BUDGET:-20000}" --screenshot="$work/$tab.png" "$page" \
         >"$work/browser.log" 2>&1 || true
     [[ -s $work/$tab.png ]] || fail "$browser takes no picture: $(tail -n 1 "$work/browser.log")"
     mv "$work/$tab.png" "$picture"
