@@ -30,7 +30,11 @@ fn what_does_not_fit_the_data_is_refused_before_anything_is_written() {
     let bench = Bench::new();
     let file = bench.config().display().to_string();
     let before = snapshot(&bench.path("."));
-    for (change, field) in [("data.batch_size=100000", "data.batch_size: "), ("data.batch_size=1", "")] {
+    for (change, field) in [
+        ("data.batch_size=100000", "data.batch_size: "),
+        ("data.batch_size=1", ""),
+        ("train.evaluate_subset=1", "train.evaluate_subset: too few examples to evaluate: "),
+    ] {
         let line = refusal(bench.train("run").args(["--set", change]), 2);
         assert!(line.starts_with(&format!("{file}: {field}")), "{line}");
         assert_eq!(snapshot(&bench.path(".")), before, "after {change}");

@@ -77,6 +77,9 @@ fn sigkill_at_random_moments_always_leaves_a_good_state() {
     assert!(newest_state(&run) == newest_state(&bench.path("whole")), "after {kills} kills");
     assert_eq!(curves(&run), curves(&bench.path("whole")), "after {kills} kills");
     assert!(kills >= 20, "the run was over after {kills} kills");
+    let files = common::snapshot(&run);
+    let leftovers: Vec<_> = files.keys().filter(|path| path.to_string_lossy().contains(".tmp-")).collect();
+    assert!(leftovers.is_empty(), "{leftovers:?}");
 }
 
 #[test]

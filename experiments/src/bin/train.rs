@@ -10,17 +10,18 @@ Ctrl-C saves and stops; --resume goes on as if nothing had happened.";
 
 const EPILOGUE: &str = "Examples:
   train experiments/configs/first.json
-  train experiments/configs/beta_tcvae_sprites.json --set method.tc_weight=4 --set seed=2 --run-dir runs/tc4-seed2
+  train experiments/configs/beta_tcvae_sprites.json --set method.tc_weight=4 --run-dir runs/tc4
   train experiments/configs/first.json --set train.steps=4000 --resume
   train --resume --run-dir runs/first
 
-Methods:        elbo, beta-vae, beta-tcvae
-Networks:       burgess (32×32 and 64×64), locatello (64×64), mlp
-Data:           sprites (rendered, nothing to download), mnist, fashion-mnist, idx, npz, images
-Schedules:      any weight or learning rate may be {\"schedule\": \"linear\", \"from\": 0, \"to\": 6, \"steps\": 10000};
-                also cosine, cyclical, exponential
+Methods:    elbo, beta-vae, beta-tcvae
+Networks:   burgess (32×32 and 64×64), locatello (64×64), mlp
+Data:       sprites (rendered, nothing to download), mnist, fashion-mnist, idx, npz, images
+Schedules:  a weight or learning rate may be a number, or an object such as
+            {\"schedule\": \"linear\", \"from\": 0, \"to\": 6, \"steps\": 10000};
+            also cosine, cyclical, exponential
 
-Exit codes:     0 done, 2 bad input, 3 the loss was not finite, 130 interrupted (and saved)";
+Exit codes: 0 done, 2 bad input, 3 the loss was not finite, 130 interrupted (and saved)";
 
 fn main() -> ExitCode {
     elbo_runner::cli::train::<BuiltIn>(ABOUT, EPILOGUE)

@@ -103,9 +103,12 @@ impl<M: Method> Run<M> {
 fn describe(step: u64, terms: &[(&str, Estimate)], whole: bool, examples: i64) -> String {
     let words: Vec<String> = terms
         .iter()
-        .map(|(name, term)| format!("{} {:.2} ± {:.2}", name.replace('_', " "), term.value, term.standard_error))
+        .map(|(name, term)| {
+            let name = name.replace("wise_kl", "wise KL").replacen("dimension_", "dimension-", 1).replace('_', " ");
+            format!("{name} {:.2} ± {:.2}", term.value, term.standard_error)
+        })
         .collect();
     let over =
         if whole { "the whole training set".to_owned() } else { format!("a fixed subset of {examples} examples") };
-    format!("step {step}: {} nats, exact over {over}", words.join(", "))
+    format!("step {step}: {} nats (exact, over {over})", words.join(", "))
 }

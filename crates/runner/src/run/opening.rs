@@ -54,7 +54,11 @@ impl<M: Method> Run<M> {
         if found != Found::Run && RunDirectory::look(path)? == Found::Run {
             return Err(already_there(path).into());
         }
-        remove_leftovers(directory.path())?;
+        for folder in [directory.path(), &directory.checkpoints(), &directory.images()] {
+            if folder.exists() {
+                remove_leftovers(folder)?;
+            }
+        }
         let mut notes = Vec::new();
         let earlier = resuming::restore(&directory, &mut trainer, &mut notes)?;
         resuming::store_configuration(&directory, &config, device)?;
@@ -84,16 +88,39 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
     };
     let algorithm = config.method.build(&context).map_err(|error| as_input(origin, error))?;
     algorithm.check(batch, length).map_err(|error| as_input(origin, error))?;
+    if config.train.evaluate_every > 0 {
+        // Refused now rather than at the first evaluation.
+        let (field, rows) = evaluated(config, data);
+        let fits = algorithm.check(batch.min(rows), rows);
+        fits.map_err(|error| InputError::new(format!("{origin}: {field}: too few examples to evaluate: {error:#}")))?;
+    }
     let noise = generator(device, config.seed, Stream::Training)?;
     let order = BatchOrder::new(length, batch, &noise).map_err(|error| data_error(origin, error))?;
     Ok(Trainer::new(algorithm, noise, order, batch, device))
 }
 
+/// How many examples an evaluation takes its averages over, and the field that says so.
+fn evaluated<M>(config: &RunConfig<M>, data: &Splits) -> (&'static str, i64) {
+    match &data.test {
+        Some(test) => ("data.test_fraction", test.len()),
+        None => ("train.evaluate_subset", subset_len(config, data)),
+    }
+}
+
+/// Size of the subset that exact terms are computed from.
+fn subset_len<M>(config: &RunConfig<M>, data: &Splits) -> i64 {
+    let length = data.train.images.len();
+    match i64::try_from(config.train.evaluate_subset) {
+        Ok(0) | Err(_) => length,
+        Ok(wanted) => wanted.min(length),
+    }
+}
+
 /// Indices of the examples that evaluations look at, sorted: all of them, or as many as the configuration says.
 fn subset<M>(config: &RunConfig<M>, data: &Splits, device: Device) -> Result<Tensor> {
     let length = data.train.images.len();
-    let wanted = i64::try_from(config.train.evaluate_subset).unwrap_or(i64::MAX);
-    if wanted == 0 || wanted >= length {
+    let wanted = subset_len(config, data);
+    if wanted == length {
         return Ok(Tensor::arange(length, (Kind::Int64, device)));
     }
     // Drawn on the CPU, so that the subset is the same on every device.
