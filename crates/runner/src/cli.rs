@@ -29,7 +29,7 @@ pub struct TrainArguments {
     /// Changes a field before the configuration is checked, for example --set train.steps=4000; may be repeated
     #[arg(long = "set", value_name = "FIELD=VALUE")]
     overrides: Vec<Override>,
-    /// Directory of the run [default: runs/<name>]
+    /// Directory of the run [default: runs/NAME]
     #[arg(long, value_name = "DIRECTORY")]
     run_dir: Option<PathBuf>,
     /// Continue the run in the directory with its stored configuration (only train.* may differ); start where there is none
