@@ -1,5 +1,9 @@
 //! Writes the codes of a trained run, for any other tool.
-#![allow(clippy::doc_markdown, reason = "the comments on arguments are the text of --help")]
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on arguments are the text of --help"
+)]
 
 use anyhow::{Context, Result};
 use clap::Parser;

@@ -1,5 +1,9 @@
 //! Renders dSprites, bit for bit as it was published, into a file.
-#![allow(clippy::doc_markdown, reason = "the comments on arguments are the text of --help")]
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on arguments are the text of --help"
+)]
 
 use anyhow::{Context, Result};
 use clap::{ArgGroup, Parser};
