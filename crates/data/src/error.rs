@@ -24,7 +24,7 @@ pub enum DataError {
         cause: io::Error,
     },
     /// A file that does not hold what its format or its own header promises.
-    #[error("{}: {problem}", path.display())]
+    #[error("{}: {}", path.display(), one_line(problem))]
     Damaged {
         /// The file.
         path: PathBuf,
@@ -33,7 +33,7 @@ pub enum DataError {
     },
     /// A setting of [`DataConfig`](crate::DataConfig) that does not fit, alone or with the data. `field` is the path inside
     /// the `data` object of a run's configuration: the runner prints `<file>: data.<field>: <message>`.
-    #[error("{field}: {message}")]
+    #[error("{field}: {}", one_line(message))]
     Field {
         /// The field, such as `subset.shape`.
         field: String,
@@ -89,5 +89,24 @@ impl DataError {
             }
             _ => Self::read(path, cause),
         }
+    }
+}
+
+/// What a damaged file says about itself may hold any character: those that would break the line are written as escapes.
+fn one_line(text: &str) -> String {
+    let escaped = |character: char| {
+        if character.is_control() { character.escape_debug().to_string() } else { character.to_string() }
+    };
+    text.chars().map(escaped).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::DataError;
+
+    #[test]
+    fn an_error_stays_on_one_line_whatever_the_file_says() {
+        let error = DataError::Damaged { path: "some.npz".into(), problem: "got '\nescr\u{1b}[2J'".to_owned() };
+        assert_eq!(error.to_string(), "some.npz: got '\\nescr\\u{1b}[2J'");
     }
 }
