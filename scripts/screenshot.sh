@@ -14,7 +14,7 @@ logdir=${1:-runs}
 folder=${2:-docs/pictures}
 tabs=${TABS:-scalars images histograms hparams}
 size=${SIZE:-1400,1400}
-tags=${TAGS:-train/(elbo|reconstruction|kl|estimate/.*)$|evaluate/[a-z_]+_[0-9]+$}
+tags=${TAGS:-train/(elbo|reconstruction|kl|estimate/.*)$|evaluate/(mutual_information|total_correlation|dimension_wise_kl)(/subset_[0-9]+)?$}
 
 fail() {
     echo "error: $*" >&2

@@ -24,19 +24,28 @@ pub struct Gallery<'a> {
 }
 
 impl<'a> Gallery<'a> {
-    /// Encodes some of the images at `rows` (Int64 `[n]`), evenly spread; the same ones at every call. `base` is the row whose code the
-    /// traversals start from, else the first of the examples.
+    /// Encodes some of the images at `rows` (Int64 `[n]`), evenly spread; the same ones at every call.
+    ///
+    /// The traversals start from the code of the image at `base`, else from the encoded one nearest the middle of the prior, where every
+    /// dimension has room on both sides.
     pub fn new(vae: &'a Vae, images: &'a Images, rows: &Tensor, base: Option<i64>, noise: &'a Generator) -> Self {
-        let coded = spread(rows, CODED);
-        let codes = encode::encode(vae, images, Some(&coded), 128, noise);
-        let examples = spread(rows, 2 * COLUMNS as i64);
-        let first = base.map_or_else(|| examples.narrow(0, 0, 1), |row| examples.narrow(0, 0, 1).full_like(row));
-        let base = encode::encode(vae, images, Some(&first), 1, noise);
+        let codes = encode::encode(vae, images, Some(&spread(rows, CODED)), 128, noise);
+        let base = match base {
+            Some(row) => {
+                let row = rows.narrow(0, 0, 1).full_like(row);
+                encode::encode(vae, images, Some(&row), 1, noise).representatives().shallow_clone()
+            }
+            None => {
+                let representatives = codes.representatives();
+                let distance = representatives.square().sum_dim_intlist(-1, false, None);
+                representatives.index_select(0, &distance.argmin(0, true))
+            }
+        };
         Self {
             vae,
             images,
-            examples,
-            base: base.representatives().squeeze_dim(0),
+            examples: spread(rows, 2 * COLUMNS as i64),
+            base: base.squeeze_dim(0),
             kl_per_dimension: statistics::kl_per_dimension(&codes),
             noise,
         }
