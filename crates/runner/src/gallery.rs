@@ -30,16 +30,13 @@ impl<'a> Gallery<'a> {
     /// dimension has room on both sides.
     pub fn new(vae: &'a Vae, images: &'a Images, rows: &Tensor, base: Option<i64>, noise: &'a Generator) -> Self {
         let codes = encode::encode(vae, images, Some(&spread(rows, CODED)), 128, noise);
-        let base = match base {
-            Some(row) => {
-                let row = rows.narrow(0, 0, 1).full_like(row);
-                encode::encode(vae, images, Some(&row), 1, noise).representatives().shallow_clone()
-            }
-            None => {
-                let representatives = codes.representatives();
-                let distance = representatives.square().sum_dim_intlist(-1, false, None);
-                representatives.index_select(0, &distance.argmin(0, true))
-            }
+        let base = if let Some(row) = base {
+            let row = rows.narrow(0, 0, 1).full_like(row);
+            encode::encode(vae, images, Some(&row), 1, noise).representatives().shallow_clone()
+        } else {
+            let representatives = codes.representatives();
+            let distance = representatives.square().sum_dim_intlist(-1, false, None);
+            representatives.index_select(0, &distance.argmin(0, true))
         };
         Self {
             vae,
