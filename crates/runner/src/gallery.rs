@@ -1,11 +1,12 @@
 //! The pictures of a model: the same during training and afterwards.
 
+use crate::seed::{Stream, generator};
 use elbo_core::{Generator, Vae};
 use elbo_data::Images;
 use elbo_evaluation::encode;
 use elbo_evaluation::pictures::Canvas;
 use elbo_evaluation::{statistics, traversal};
-use tch::{Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// Pictures to a row of reconstructions and prior samples.
 const COLUMNS: usize = 12;
@@ -24,12 +25,21 @@ pub struct Gallery<'a> {
 }
 
 impl<'a> Gallery<'a> {
-    /// Encodes some of the images at `rows` (Int64 `[n]`), evenly spread; the same ones at every call.
+    /// Encodes some of the images at `rows` (Int64 `[n]`), the same ones at every call.
     ///
     /// The traversals start from the code of the image at `base`, else from the encoded one nearest the middle of the prior, where every
     /// dimension has room on both sides.
-    pub fn new(vae: &'a Vae, images: &'a Images, rows: &Tensor, base: Option<i64>, noise: &'a Generator) -> Self {
-        let codes = encode::encode(vae, images, Some(&spread(rows, CODED)), 128, noise);
+    ///
+    /// # Errors
+    /// When libtorch makes no generator.
+    pub fn new(
+        vae: &'a Vae,
+        images: &'a Images,
+        rows: &Tensor,
+        base: Option<i64>,
+        noise: &'a Generator,
+    ) -> elbo_native::Result<Self> {
+        let codes = encode::encode(vae, images, Some(&spread(rows, CODED)?), 128, noise);
         let base = if let Some(row) = base {
             let row = rows.narrow(0, 0, 1).full_like(row);
             encode::encode(vae, images, Some(&row), 1, noise).representatives().shallow_clone()
@@ -38,14 +48,14 @@ impl<'a> Gallery<'a> {
             let distance = representatives.square().sum_dim_intlist(-1, false, None);
             representatives.index_select(0, &distance.argmin(0, true))
         };
-        Self {
+        Ok(Self {
             vae,
             images,
-            examples: spread(rows, 2 * COLUMNS as i64),
+            examples: spread(rows, 2 * COLUMNS as i64)?,
             base: base.squeeze_dim(0),
             kl_per_dimension: statistics::kl_per_dimension(&codes),
             noise,
-        }
+        })
     }
 
     /// Data over reconstructions.
@@ -69,10 +79,9 @@ impl<'a> Gallery<'a> {
     }
 }
 
-/// At most `count` of the rows, evenly spread, each from the middle of its share.
-fn spread(rows: &Tensor, count: i64) -> Tensor {
+/// At most `count` of the rows, in their order: drawn once and for all, because in a grid of factors equal steps meet the same levels.
+fn spread(rows: &Tensor, count: i64) -> elbo_native::Result<Tensor> {
     let length = rows.size()[0];
-    let count = count.min(length);
-    let places: Vec<i64> = (0..count).map(|place| (2 * place + 1) * length / (2 * count)).collect();
-    rows.index_select(0, &Tensor::from_slice(&places).to_kind(Kind::Int64).to_device(rows.device()))
+    let places = generator(Device::Cpu, 0, Stream::Pictures(0))?.permutation(length).narrow(0, 0, count.min(length));
+    Ok(rows.index_select(0, &places.sort(0, false).0.to_device(rows.device())))
 }

@@ -70,7 +70,7 @@ fn traverse(arguments: &Arguments) -> Result<()> {
         return Err(InputError::new(format!("--example: expected a row below {}, got {row}", images.len())).into());
     }
     let rows = Tensor::arange(images.len(), (Kind::Int64, run.device));
-    let gallery = Gallery::new(&run.vae, images, &rows, arguments.example, &noise);
+    let gallery = Gallery::new(&run.vae, images, &rows, arguments.example, &noise)?;
     let codes;
     let span = if arguments.quantiles {
         let chosen = noise.permutation(images.len()).narrow(0, 0, CODED.min(images.len()));

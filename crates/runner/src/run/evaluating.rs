@@ -78,7 +78,7 @@ impl<M: Method> Run<M> {
         let subset = if whole { String::new() } else { format!("/subset_{}", codes.len()) };
         let values = terms.iter().map(|(name, term)| (format!("evaluate/{name}{subset}"), term.value));
         let errors = terms.iter().map(|(name, term)| (format!("evaluate/standard_error/{name}"), term.standard_error));
-        self.notes.push(Note::Information(describe(self.step(), &terms, whole, codes.len())));
+        self.notes.push(Note::Information(describe(self.step(), &terms)));
         Ok(values.chain(errors).collect())
     }
 
@@ -86,7 +86,7 @@ impl<M: Method> Run<M> {
     pub(super) fn draw(&mut self) -> Result<()> {
         let step = self.step();
         let noise = generator(self.device, self.config.seed, Stream::Pictures(step))?;
-        let gallery = Gallery::new(self.algorithm().vae(), &self.data.train.images, &self.subset, None, &noise);
+        let gallery = Gallery::new(self.algorithm().vae(), &self.data.train.images, &self.subset, None, &noise)?;
         let pictures = [
             ("reconstructions", gallery.reconstructions()),
             ("prior_samples", gallery.prior_samples()),
@@ -99,16 +99,12 @@ impl<M: Method> Run<M> {
     }
 }
 
-/// `step 500: mutual information 7.50 ± 0.03, total correlation …, nats, q(z) over 10000 examples`.
-fn describe(step: u64, terms: &[(&str, Estimate)], whole: bool, examples: i64) -> String {
-    let words: Vec<String> = terms
-        .iter()
-        .map(|(name, term)| {
-            let name = name.replace("wise_kl", "wise KL").replacen("dimension_", "dimension-", 1).replace('_', " ");
-            format!("{name} {:.2} ± {:.2}", term.value, term.standard_error)
-        })
-        .collect();
-    let over =
-        if whole { "the whole training set".to_owned() } else { format!("a fixed subset of {examples} examples") };
-    format!("step {step}: {} nats (exact, over {over})", words.join(", "))
+/// `step 500: mutual information 7.50 ± 0.03, total correlation …, nats (exact)`.
+fn describe(step: u64, terms: &[(&str, Estimate)]) -> String {
+    let word = |(name, term): &(&str, Estimate)| {
+        let name = name.replace("dimension_wise_kl", "dimension-wise KL").replace('_', " ");
+        format!("{name} {:.2} ± {:.2}", term.value, term.standard_error)
+    };
+    let words: Vec<String> = terms.iter().map(word).collect();
+    format!("step {step}: {} nats (exact)", words.join(", "))
 }
