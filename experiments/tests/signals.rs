@@ -38,10 +38,10 @@ fn checkpoints(run: &Path) -> usize {
 fn sigkill_at_random_moments_always_leaves_a_good_state() {
     let bench = Bench::new();
     bench.configure(&[
-        ("train.steps", json!(2400)),
+        ("train.steps", json!(5000)),
         ("train.checkpoint_every", json!(3)),
-        ("train.evaluate_every", json!(200)),
-        ("train.images_every", json!(400)),
+        ("train.evaluate_every", json!(100)),
+        ("train.images_every", json!(150)),
         ("train.keep_checkpoints", json!(3)),
     ]);
     bench.train("whole").arg("--quiet").assert().success();
@@ -61,7 +61,7 @@ fn sigkill_at_random_moments_always_leaves_a_good_state() {
         while attempt % 4 != 0 && checkpoints(&run) == before && started.elapsed() < Duration::from_millis(900) {
             sleep(Duration::from_millis(2));
         }
-        sleep(Duration::from_millis(state % 400));
+        sleep(Duration::from_millis(state % 250));
         if let Some(status) = child.try_wait().expect("a status") {
             assert!(status.success(), "ended by itself with {status}");
             break;
