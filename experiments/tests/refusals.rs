@@ -32,8 +32,11 @@ fn what_does_not_fit_the_data_is_refused_before_anything_is_written() {
     let before = snapshot(&bench.path("."));
     for (change, field) in [
         ("data.batch_size=100000", "data.batch_size: "),
-        ("data.batch_size=1", ""),
-        ("train.evaluate_subset=1", "train.evaluate_subset: too few examples to evaluate: "),
+        ("data.batch_size=1", "data.batch_size: expected a batch of at least 2, because q(z) is estimated from"),
+        (
+            "train.evaluate_subset=1",
+            "train.evaluate_subset: too few examples to evaluate: expected a batch of at least 2, ",
+        ),
     ] {
         let line = refusal(bench.train("run").args(["--set", change]), 2);
         assert!(line.starts_with(&format!("{file}: {field}")), "{line}");

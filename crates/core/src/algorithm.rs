@@ -47,7 +47,7 @@ pub trait Algorithm {
     /// Refuses a run whose batch size or data set does not fit the method, before it starts.
     ///
     /// # Errors
-    /// One line that names the setting and what would fit.
+    /// What would fit, as in `expected a batch of at least 2, …; got 1`; the runner puts the setting's name in front.
     fn check(&self, batch: i64, dataset_len: i64) -> anyhow::Result<()> {
         let _ = (batch, dataset_len);
         Ok(())

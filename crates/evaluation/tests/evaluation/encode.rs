@@ -154,5 +154,5 @@ fn a_single_image_left_over_joins_the_batch_before() {
         assert!(number(scalars.get("estimate/total_correlation_balanced").expect("reported")).is_finite());
     }
     let refusal = evaluated(&algorithm, 1, 4).expect_err("one image").to_string();
-    assert!(refusal.starts_with("batch_size: expected at least 2"), "{refusal}");
+    assert!(refusal.starts_with("expected a batch of at least 2"), "{refusal}");
 }

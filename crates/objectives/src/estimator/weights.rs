@@ -33,11 +33,11 @@ elbo_core::choices! {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BatchError {
     /// A batch of one.
-    #[error("batch_size: expected at least 2, because q(z) is estimated from the other rows of the batch; got {0}")]
+    #[error("expected a batch of at least 2, because q(z) is estimated from the other rows of the batch; got {0}")]
     TooSmall(i64),
     /// More rows than examples.
     #[error(
-        "batch_size: expected at most the {dataset_len} examples of the data set, because a batch is drawn without replacement; \
+        "expected a batch of at most the {dataset_len} examples of the data set, because a batch is drawn without replacement; \
          got {batch}"
     )]
     LargerThanData {

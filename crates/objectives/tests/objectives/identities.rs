@@ -183,11 +183,11 @@ fn batches_that_do_not_fit_are_refused_with_a_line() {
         assert!(objective.check(2, 2, 10).is_ok());
         assert_eq!(
             objective.check(1, 100, 10).expect_err("a batch of one").to_string(),
-            "batch_size: expected at least 2, because q(z) is estimated from the other rows of the batch; got 1"
+            "expected a batch of at least 2, because q(z) is estimated from the other rows of the batch; got 1"
         );
         assert_eq!(
             objective.check(65, 64, 10).expect_err("more rows than examples").to_string(),
-            "batch_size: expected at most the 64 examples of the data set, because a batch is drawn without replacement; got 65"
+            "expected a batch of at most the 64 examples of the data set, because a batch is drawn without replacement; got 65"
         );
         assert_eq!(estimator.check(0, 10), Err(BatchError::TooSmall(0)));
     }

@@ -251,6 +251,6 @@ fn a_batch_that_does_not_fit_is_refused_before_the_run() {
     let algorithm = algorithm(beta_tcvae(1.0, 6.0, 1.0, Estimator::Mws));
     assert!(algorithm.check(64, 1000).is_ok());
     let message = algorithm.check(1, 1000).expect_err("a batch of one").to_string();
-    assert!(message.starts_with("batch_size: expected at least 2"), "{message}");
+    assert!(message.starts_with("expected a batch of at least 2"), "{message}");
     assert!(algorithm.check(64, 63).is_err());
 }

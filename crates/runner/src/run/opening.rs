@@ -87,7 +87,8 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
         initialisation: &generator(Device::Cpu, config.seed, Stream::Initialisation)?,
     };
     let algorithm = config.method.build(&context).map_err(|error| as_input(origin, error))?;
-    algorithm.check(batch, length).map_err(|error| as_input(origin, error))?;
+    let fits = algorithm.check(batch, length);
+    fits.map_err(|error| InputError::new(format!("{origin}: data.batch_size: {error:#}")))?;
     if config.train.evaluate_every > 0 {
         // Refused now rather than at the first evaluation.
         let (field, rows) = evaluated(config, data);
