@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, binary, copy, curves, newest_state};
+use common::{Bench, binary, copy, curves, newest_state, refusal, snapshot};
 use elbo_runner::records::purge::read_events;
 use serde_json::json;
 use std::fs;
@@ -78,13 +78,43 @@ fn a_damaged_newest_checkpoint_is_named_and_the_one_before_it_used() {
     bench.train("run").assert().success();
     let whole = newest_state(&bench.path("run"));
     let newest = bench.path("run/checkpoints/step-20.safetensors");
-    let mut bytes = fs::read(&newest).expect("bytes");
-    let middle = bytes.len() / 2;
-    bytes[middle] ^= 1;
-    fs::write(&newest, bytes).expect("damaged");
+    damage(&newest);
     let resumed = bench.train("run").arg("--resume").assert().success();
     let said = String::from_utf8_lossy(&resumed.get_output().stderr).into_owned();
     assert!(said.contains("warning: ") && said.contains("step-20.safetensors: is damaged"), "{said}");
     assert!(said.contains("resumed after step 14"), "{said}");
     assert!(newest_state(&bench.path("run")) == whole);
+}
+
+fn damage(file: &Path) {
+    let mut bytes = fs::read(file).expect("bytes");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(file, bytes).expect("damaged");
+}
+
+/// Two steps past a damaged checkpoint of step 20, with one checkpoint kept: it must be the good one of step 16.
+#[test]
+fn a_damaged_checkpoint_never_pushes_a_good_one_out() {
+    let bench = Bench::new();
+    bench.train("run").assert().success();
+    damage(&bench.path("run/checkpoints/step-20.safetensors"));
+    let changes = ["--resume", "--quiet", "--set", "train.steps=16", "--set", "train.keep_checkpoints=1"];
+    bench.train("run").args(changes).assert().success();
+    newest_state(&bench.path("run"));
+    assert!(bench.path("run/checkpoints/step-16.safetensors").exists());
+    assert!(bench.path("run/checkpoints/step-20.safetensors.damaged").exists());
+}
+
+#[test]
+fn a_run_without_any_good_checkpoint_is_refused_and_keeps_its_curves() {
+    let bench = Bench::new();
+    bench.train("run").assert().success();
+    for step in [7, 14, 20] {
+        damage(&bench.path(&format!("run/checkpoints/step-{step}.safetensors")));
+    }
+    let before = snapshot(&bench.path("run"));
+    let line = refusal(bench.train("run").arg("--resume"), 2);
+    assert!(line.contains("no checkpoint can be used: ") && line.contains("step-20.safetensors: is damaged"), "{line}");
+    assert_eq!(snapshot(&bench.path("run")), before);
 }

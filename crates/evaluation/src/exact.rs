@@ -9,7 +9,7 @@
 //! log q(z) and every `log q(z_d)` are evaluated exactly, as mixtures over all N encodings; the expectation is the mean over S samples of
 //! q(z), and all the error there is. It is reported: an [`Estimate`] is a value with its standard error.
 //!
-//! The work is N·S·D exponentials, over blocks that fit a [`MemoryBudget`]: N = 20 000, S = 2000, D = 10 takes about a second on two
+//! The work is N·S·D exponentials, over blocks that fit a [`MemoryBudget`]: N = 20 000, S = 2000, D = 10 takes one to three seconds on two
 //! CPU cores; memory does not grow with N·S.
 
 mod densities;

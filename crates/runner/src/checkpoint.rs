@@ -73,6 +73,41 @@ pub fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>> {
     Ok(found)
 }
 
+/// The newest checkpoint in a folder that is whole and that `accept` takes; `warn` is told of each one that is passed over.
+///
+/// # Errors
+/// When there are checkpoints and none of them can be used: the reason of the newest. `None` is for a folder without any.
+pub fn newest(
+    folder: &Path,
+    mut accept: impl FnMut(&Checkpoint) -> Result<()>,
+    mut warn: impl FnMut(String),
+) -> Result<Option<Checkpoint>> {
+    let mut refused = None;
+    for (_, file) in list(folder)? {
+        match Checkpoint::read(&file).and_then(|checkpoint| accept(&checkpoint).map(|()| checkpoint)) {
+            Ok(checkpoint) => return Ok(Some(checkpoint)),
+            Err(error) => {
+                warn(format!("{error:#}"));
+                refused.get_or_insert(error);
+            }
+        }
+    }
+    refused.map_or(Ok(None), |error| Err(error.context(format!("{}: no checkpoint can be used", folder.display()))))
+}
+
+/// Renames the checkpoints beyond `step` to `….damaged`, so that they neither count as newest nor push good ones out.
+///
+/// # Errors
+/// When a file cannot be renamed.
+pub fn set_aside_after(folder: &Path, step: u64) -> Result<()> {
+    for (_, file) in list(folder)?.into_iter().filter(|(found, _)| *found > step) {
+        let mut aside = file.clone().into_os_string();
+        aside.push(".damaged");
+        fs::rename(&file, &aside).with_context(|| format!("{}: cannot be renamed", file.display()))?;
+    }
+    Ok(())
+}
+
 /// Removes all but the newest `keep`.
 ///
 /// # Errors

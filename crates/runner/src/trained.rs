@@ -1,7 +1,7 @@
 //! Opening a run to look at what it learnt: its `model` and the `encoder.*`, `decoder.*` and `likelihood.*` tensors of its newest
 //! checkpoint. The method is opaque JSON, so runs of foreign objectives open as well.
 
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint;
 use crate::config::{DeviceChoice, RunConfig, below};
 use crate::directory::stored_config;
 use crate::seed::{Stream, generator};
@@ -42,7 +42,9 @@ impl TrainedRun {
             Some(choice) => device::resolve(choice)?,
             None => device::resolve(config.device).or_else(|_| device::resolve(DeviceChoice::Cpu))?,
         };
-        let checkpoint = newest(path, progress)?;
+        let warn = |reason| progress(&format!("warning: {reason}; an older checkpoint is used"));
+        let none = || InputError::new(format!("{}: has no checkpoint yet", path.display()));
+        let checkpoint = checkpoint::newest(&path.join("checkpoints"), |_| Ok(()), warn)?.ok_or_else(none)?;
         let data = config.data.load(device, progress)?;
         let shape = data.train.images.shape();
         let image = [shape.channels, shape.height, shape.width];
@@ -61,20 +63,4 @@ impl TrainedRun {
     pub fn noise(&self) -> Result<Generator> {
         Ok(generator(self.device, self.config.seed, Stream::Evaluation(self.step))?)
     }
-}
-
-fn newest(path: &Path, progress: &mut dyn FnMut(&str)) -> Result<Checkpoint> {
-    let folder = path.join("checkpoints");
-    let mut last = None;
-    for (_, file) in checkpoint::list(&folder)? {
-        match Checkpoint::read(&file) {
-            Ok(checkpoint) => return Ok(checkpoint),
-            Err(error) => {
-                progress(&format!("warning: {error:#}; trying an older checkpoint"));
-                last = Some(error);
-            }
-        }
-    }
-    let none = || InputError::new(format!("{}: has no checkpoint yet", path.display()));
-    Err(last.unwrap_or_else(|| none().into()))
 }

@@ -3,7 +3,7 @@
 use super::saving::WALL_SECONDS;
 use super::{Note, RunOptions};
 use crate::InputError;
-use crate::checkpoint::{self, Checkpoint};
+use crate::checkpoint;
 use crate::config::{DeviceChoice, RunConfig};
 use crate::directory::{Found, RunDirectory, stored_config};
 use crate::files::write_atomically;
@@ -69,18 +69,18 @@ fn leaves(value: &Value) -> Vec<(String, Value)> {
     }
 }
 
-/// Brings a trainer to the newest checkpoint that is whole, and removes what lies beyond it. Returns the seconds that the run has taken.
+/// Brings a trainer to the newest checkpoint that is whole, and sets aside those beyond it. Returns the seconds that the run has taken.
+///
+/// A run whose checkpoints are all damaged is refused: to start over would wipe its curves.
 pub(super) fn restore(directory: &RunDirectory, trainer: &mut Trainer, notes: &mut Vec<Note>) -> Result<f64> {
-    for (_, file) in checkpoint::list(&directory.checkpoints())? {
-        match Checkpoint::read(&file).and_then(|checkpoint| trainer.restore(&checkpoint).map(|()| checkpoint)) {
-            Ok(checkpoint) => {
-                let seconds = checkpoint.text(WALL_SECONDS).ok().and_then(|text| text.parse().ok());
-                return Ok(seconds.unwrap_or(0.0));
-            }
-            Err(error) => notes.push(Note::Warning(format!("{error:#}; trying an older checkpoint"))),
-        }
-    }
-    Ok(0.0)
+    let folder = directory.checkpoints();
+    let warn = |reason| notes.push(Note::Warning(format!("{reason}; set aside, an older checkpoint is used")));
+    let Some(checkpoint) = checkpoint::newest(&folder, |checkpoint| trainer.restore(checkpoint), warn)? else {
+        return Ok(0.0);
+    };
+    checkpoint::set_aside_after(&folder, trainer.step())?;
+    let seconds = checkpoint.text(WALL_SECONDS).ok().and_then(|text| text.parse().ok());
+    Ok(seconds.unwrap_or(0.0))
 }
 
 /// Writes `config.json`: what makes a directory a run's.
