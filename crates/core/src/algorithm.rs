@@ -47,7 +47,8 @@ pub trait Algorithm {
     /// Refuses a run whose batch size or data set does not fit the method, before it starts.
     ///
     /// # Errors
-    /// What would fit, as in `expected a batch of at least 2, …; got 1`; the runner puts the setting's name in front.
+    /// What would fit, as in `expected a batch of at least 2, …; got 1`; the runner puts `data.batch_size` in front. Where a field of the
+    /// method itself is wrong, a [`FieldError`](crate::FieldError) whose field is below `method`.
     fn check(&self, batch: i64, dataset_len: i64) -> anyhow::Result<()> {
         let _ = (batch, dataset_len);
         Ok(())

@@ -39,7 +39,8 @@ pub trait Objective {
     /// Refuses a run whose batch, data set or number of latent dimensions does not fit, before it starts.
     ///
     /// # Errors
-    /// One line that names the setting and what would fit.
+    /// What batch would fit, as in `expected a batch of at least 2, …; got 1`; or, where a field of the objective itself is wrong, a
+    /// [`FieldError`](elbo_core::FieldError) that names it.
     fn check(&self, batch: i64, dataset_len: i64, latent: i64) -> anyhow::Result<()> {
         let _ = (batch, dataset_len, latent);
         Ok(())

@@ -87,17 +87,24 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
         initialisation: &generator(Device::Cpu, config.seed, Stream::Initialisation)?,
     };
     let algorithm = config.method.build(&context).map_err(|error| as_input(origin, error))?;
-    let fits = algorithm.check(batch, length);
-    fits.map_err(|error| InputError::new(format!("{origin}: data.batch_size: {error:#}")))?;
+    algorithm.check(batch, length).map_err(|error| misfit(origin, "data.batch_size", &error))?;
     if config.train.evaluate_every > 0 {
         // Refused now rather than at the first evaluation.
         let (field, rows) = evaluated(config, data);
         let fits = algorithm.check(batch.min(rows), rows);
-        fits.map_err(|error| InputError::new(format!("{origin}: {field}: too few examples to evaluate: {error:#}")))?;
+        fits.map_err(|error| misfit(origin, &format!("{field}: too few examples to evaluate"), &error))?;
     }
     let noise = generator(device, config.seed, Stream::Training)?;
     let order = BatchOrder::new(length, batch, &noise).map_err(|error| data_error(origin, error))?;
     Ok(Trainer::new(algorithm, noise, order, batch, device))
+}
+
+/// What a method says of a batch that does not fit; of its own field where it names one.
+fn misfit(origin: &str, about: &str, error: &anyhow::Error) -> InputError {
+    match error.downcast_ref::<FieldError>() {
+        Some(field) => InputError::in_field(origin, &below("method", field.clone())),
+        None => InputError::new(format!("{origin}: {about}: {error:#}")),
+    }
 }
 
 /// How many examples an evaluation takes its averages over, and the field that says so.
