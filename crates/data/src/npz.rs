@@ -211,7 +211,8 @@ impl Array<'_> {
                 return Err(self.damaged(format!("expected {rows} rows, the data end in row {row}")));
             }
             for bytes in raw.chunks_exact(element.width) {
-                values.push(value(element, bytes).ok_or_else(|| self.damaged(format!("expected {what} in row {row}")))?);
+                values
+                    .push(value(element, bytes).ok_or_else(|| self.damaged(format!("expected {what} in row {row}")))?);
             }
         }
         self.end()?;

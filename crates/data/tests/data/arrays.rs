@@ -21,7 +21,8 @@ fn safetensors(tensors: &[(&str, Dtype, &[usize], Vec<u8>)]) -> Vec<u8> {
 
 /// The same four arrays in either format.
 fn files() -> [OneFile; 2] {
-    let (wide, narrow) = (bytes(&[0.5, -1.25, 3.0, 4.0, 5.0, 6.0], f64::to_le_bytes), bytes(&[0.1_f32, 2.0], f32::to_le_bytes));
+    let (wide, narrow) =
+        (bytes(&[0.5, -1.25, 3.0, 4.0, 5.0, 6.0], f64::to_le_bytes), bytes(&[0.1_f32, 2.0], f32::to_le_bytes));
     let (rows, small) = (bytes(&[2_i64, 0], i64::to_le_bytes), vec![7_u8, 255]);
     let zip = npz(
         &[
