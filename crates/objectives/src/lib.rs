@@ -8,10 +8,12 @@
 //! | [`objective`] | the trait [`Objective`], and [`Terms`]: one loss and its named, unweighted parts |
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
 //! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
+//! | [`divergence`] | kernels, MMD, HSIC, covariances: regularisers that need samples or moments only |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
+pub mod divergence;
 pub mod elbo;
 pub mod estimator;
 pub mod objective;

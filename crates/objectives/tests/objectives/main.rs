@@ -2,9 +2,13 @@
 
 mod closed_forms;
 mod configuration;
+mod dip_vae;
 mod golden;
 mod gradients;
+mod hsic;
 mod identities;
+mod kernels;
+mod mmd;
 mod properties;
 mod setting;
 mod step;
