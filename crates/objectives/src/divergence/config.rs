@@ -1,7 +1,7 @@
 //! The maximum mean discrepancy of a configuration.
 
 use super::{Kernel, Positive, mmd};
-use elbo_core::FieldError;
+use elbo_core::{FieldError, Generator};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -62,6 +62,14 @@ impl Mmd {
         }
     }
 
+    /// The estimate between `codes` and as many samples of N(0, I), drawn from `noise`.
+    ///
+    /// # Panics
+    /// As [`Mmd::estimate`].
+    pub fn to_prior(&self, codes: &Tensor, noise: &Generator) -> Tensor {
+        self.estimate(codes, &noise.normal(&codes.size(), codes.kind()))
+    }
+
     /// Whether kernel and scales fit each other, and the form the batch.
     ///
     /// # Errors
@@ -87,6 +95,17 @@ impl Mmd {
             }
             _ => Ok(()),
         }
+    }
+
+    /// [`Mmd::check`] of the field called `field`.
+    ///
+    /// # Errors
+    /// As [`Mmd::check`], a field's path from the object that holds `field`.
+    pub fn check_as(&self, field: &str, batch: i64) -> anyhow::Result<()> {
+        self.check(batch).map_err(|error| match error.downcast::<FieldError>() {
+            Ok(error) => error.under(field).into(),
+            Err(error) => error,
+        })
     }
 
     /// The kernel.

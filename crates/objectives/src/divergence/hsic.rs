@@ -53,7 +53,7 @@ pub fn unbiased(first: &Tensor, second: &Tensor) -> Tensor {
 /// 1/B² Σ_ij Π_g K^g_ij + Π_g (1/B² Σ_ij K^g_ij) − 2/B Σ_i Π_g (1/B Σ_j K^g_ij)                       Pfister et al. 2018, Def. 2.6
 /// ```
 ///
-/// Three means that nearly cancel: in float32 the result has an absolute error of about 1e-7. For kernels with k(a, a) = 1.
+/// Three means that nearly cancel: in float32 the result has an absolute error of about 1e-7 times the kernels at zero.
 ///
 /// # Panics
 /// For fewer than two groups.
