@@ -1,5 +1,6 @@
 //! Objectives and estimators against enumerations, closed forms, identities and golden values.
 
+mod blocks;
 mod closed_forms;
 mod configuration;
 mod dip_vae;
