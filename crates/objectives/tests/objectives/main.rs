@@ -3,9 +3,13 @@
 mod blocks;
 mod closed_forms;
 mod configuration;
+mod dip_vae;
 mod golden;
 mod gradients;
+mod hsic;
 mod identities;
+mod kernels;
+mod mmd;
 mod properties;
 mod setting;
 mod step;
