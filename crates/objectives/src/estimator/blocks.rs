@@ -12,8 +12,10 @@
 
 use super::{Estimator, MemoryBudget};
 use elbo_core::Gaussian;
+use rayon::prelude::*;
 use std::f64::consts::{LN_2, PI};
-use tch::{Kind, Tensor};
+use std::ops::Range;
+use tch::{Device, Kind, Tensor, no_grad};
 
 /// Points, the mixture's components and weights: all that the densities depend on, detached.
 pub(super) struct Problem {
@@ -28,8 +30,8 @@ pub(super) struct Problem {
     weights: Weights,
     /// Dimensions of each group.
     groups: Vec<Group>,
-    /// Points in a block.
-    rows: i64,
+    /// Points and components of a block.
+    block: (i64, i64),
 }
 
 /// Which dimensions a group has.
@@ -43,7 +45,7 @@ enum Group {
 enum Weights {
     /// One number: added at the end.
     Constant(f64),
-    /// For all points, where they fit the budget.
+    /// For all pairs, where they are one block.
     Whole(Tensor),
     /// Made again for each block: estimator, own rows `[R]`, N.
     ByBlock(Estimator, Tensor, i64),
@@ -71,14 +73,14 @@ impl Problem {
         let (components, device, kind) = (posterior.mean.size()[0], z.device(), z.kind());
         let dimension_first = |t: &Tensor| t.detach().transpose(0, 1).contiguous();
         let log_var = dimension_first(&posterior.log_var).unsqueeze(1);
-        let rows = budget.rows(latent * components, kind).min(points.max(1));
+        let block = budget.block(latent, (points, components), kind);
         let [_, _, other] = estimator.log_weight_values(components, dataset_len);
         let weights = if estimator.is_constant() {
             Weights::Constant(other)
         } else {
             let own = own.map_or_else(|| Tensor::arange(points, (Kind::Int64, device)), Tensor::detach);
-            if rows >= points {
-                Weights::Whole(estimator.log_weights_of(&own, components, dataset_len, kind))
+            if block == (points, components) {
+                Weights::Whole(estimator.log_weights_of(&own, 0..components, (components, dataset_len), kind))
             } else {
                 Weights::ByBlock(estimator, own, dataset_len)
             }
@@ -91,29 +93,17 @@ impl Problem {
             offset: (log_var + (2.0 * PI).ln()) * 0.5,
             weights,
             groups: groups.iter().map(group).collect(),
-            rows,
+            block,
         }
     }
 
-    fn starts(&self) -> impl Iterator<Item = (i64, i64)> {
-        let (points, rows) = (self.z.size()[1], self.rows);
-        (0..points).step_by(rows as usize).map(move |start| (start, rows.min(points - start)))
-    }
-
+    /// The densities at all points.
     pub(super) fn log_densities(&self) -> LogDensities {
-        let blocks = self.starts().map(|(start, rows)| {
-            let (_, energy) = self.energy(start, rows);
-            let weights = self.log_weights(start, rows);
-            let groups: Vec<Tensor> =
-                self.groups.iter().map(|group| log_sum_exp_of_minus(group.sum(&energy), weights.as_ref())).collect();
-            // Last, because it works in the energies' own memory.
-            let marginals = log_sum_exp_of_minus(energy, weights.as_ref()).transpose(0, 1);
-            let groups = if groups.is_empty() { marginals.narrow(1, 0, 0) } else { Tensor::stack(&groups, 1) };
-            (groups, marginals)
-        });
-        let (groups, marginals): (Vec<_>, Vec<_>) = blocks.unzip();
-        let whole = |blocks: &[Tensor]| Tensor::cat(blocks, 0) + self.constant();
-        LogDensities { groups: whole(&groups), marginals: whole(&marginals) }
+        let parts = self.on_threads(|| (), |problem, (), points| problem.log_densities_of(points));
+        let whole = |part: fn(&LogDensities) -> &Tensor| {
+            Tensor::cat(&parts.iter().map(part).collect::<Vec<_>>(), 0) + self.constant()
+        };
+        LogDensities { groups: whole(|part| &part.groups), marginals: whole(|part| &part.marginals) }
     }
 
     /// Gradients of z `[R, D]`, mean and log-variance `[B, D]`, from the cotangents of the densities.
@@ -123,71 +113,171 @@ impl Problem {
         groups: Option<&Tensor>,
         marginals: Option<&Tensor>,
     ) -> [Tensor; 3] {
-        let mut of_z = Vec::new();
-        let mut of_components: Option<[Tensor; 3]> = None;
-        let twice_scale = (&self.scale * 2.0).transpose(1, 2);
-        for (start, rows) in self.starts() {
-            let (distance, mut energy) = self.energy(start, rows);
-            let weights = self.log_weights(start, rows);
-            let group_parts: Vec<(usize, Tensor)> = groups
-                .iter()
-                .flat_map(|cotangent| {
-                    self.groups.iter().enumerate().map(move |(index, group)| (index, group, *cotangent))
-                })
-                .map(|(index, group, cotangent)| {
-                    let column = |t: &Tensor| t.narrow(0, start, rows).narrow(1, index as i64, 1);
-                    let share = responsibility(
-                        group.sum(&energy),
-                        weights.as_ref(),
-                        &(column(&densities.groups) - self.constant()),
-                    );
-                    (index, share * column(cotangent))
-                })
-                .collect();
-            let mut coefficient = match marginals {
-                None => energy.zero_(),
-                Some(cotangent) => {
-                    let column = |t: &Tensor| t.narrow(0, start, rows).transpose(0, 1).unsqueeze(2);
-                    let mut share =
-                        responsibility(energy, weights.as_ref(), &(column(&densities.marginals) - self.constant()));
-                    share.g_mul_(&column(cotangent))
-                }
-            };
-            for (index, part) in &group_parts {
-                coefficient = self.groups[*index].add(coefficient, part);
-            }
-            let mut moment = &coefficient * &distance;
-            of_z.push(moment.bmm(&twice_scale).neg().squeeze_dim(2));
-            let first = moment.sum_dim_intlist(1, true, None);
-            let second = moment.g_mul_(&distance).sum_dim_intlist(1, true, None);
-            let mass = coefficient.sum_dim_intlist(1, true, None);
-            of_components = Some(match of_components {
-                None => [first, second, mass],
-                Some([a, b, c]) => [a + first, b + second, c + mass],
-            });
-        }
-        let [first, second, mass] = of_components.expect("at least one point");
-        let rows_first = |t: &Tensor| t.squeeze_dim(1).transpose(0, 1).contiguous();
-        let of_z = Tensor::cat(&of_z, 1).transpose(0, 1).contiguous();
-        [of_z, rows_first(&(first * &self.scale * 2.0)), rows_first(&(second - mass * 0.5))]
+        // A cotangent beside its densities less the constant: what a thread needs of them.
+        let pair = |density: &Tensor, cotangent: &Tensor| (density - self.constant(), cotangent.shallow_clone());
+        let pulled = Pulled {
+            groups: groups.map(|cotangent| pair(&densities.groups, cotangent)),
+            marginals: marginals.map(|cotangent| pair(&densities.marginals, cotangent)),
+        };
+        let parts = self.on_threads(|| pulled.share(), |problem, pulled, points| problem.gradients_of(points, pulled));
+        let (of_z, sums): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
+        // In the order of the points, so that equal runs add up equally.
+        let total = |index: usize| {
+            let mut parts = sums.iter().map(|sums| &sums[index]);
+            let first = parts.next().expect("at least one part").shallow_clone();
+            parts.fold(first, |sum, part| sum + part)
+        };
+        let rows_first = |t: &Tensor, dimension: i64| t.squeeze_dim(dimension).transpose(0, 1).contiguous();
+        let [first, second, mass] = [0, 1, 2].map(total);
+        let of_mean = first * &self.scale * 2.0;
+        [-rows_first(&Tensor::cat(&of_z, 1), 2), rows_first(&of_mean, 1), rows_first(&(second - mass * 0.5), 1)]
     }
 
-    /// (z − μ)/(σ √2) and e, `[D, rows, B]`. The difference is taken before the square: expanded, it would lose its digits at small σ.
-    fn energy(&self, start: i64, rows: i64) -> (Tensor, Tensor) {
-        let mut distance = self.z.narrow(1, start, rows) - &self.mean;
-        let _ = distance.g_mul_(&self.scale);
-        let energy = self.offset.addcmul(&distance, &distance);
+    /// Runs `work` on parts of the points, one for each of libtorch's threads on a CPU, and gives the results in the order of the points.
+    ///
+    /// Every thread gets tensors of its own through `share`. One thread, or a GPU, is served by the calling thread itself.
+    fn on_threads<C: Send, T: Send>(
+        &self,
+        share: impl Fn() -> C,
+        work: impl Fn(&Self, &C, &Range<i64>) -> T + Sync,
+    ) -> Vec<T> {
+        let points = self.z.size()[1];
+        let blocks = (points + self.block.0 - 1) / self.block.0;
+        let threads = if self.z.device() == Device::Cpu { i64::from(tch::get_num_threads()).min(blocks) } else { 1 };
+        if threads <= 1 {
+            return vec![work(self, &share(), &(0..points))];
+        }
+        let cut = |part: i64| (blocks * part / threads * self.block.0).min(points);
+        let parts: Vec<(Self, C, Range<i64>)> =
+            (0..threads).map(|part| (self.share(), share(), cut(part)..cut(part + 1))).collect();
+        // Whether a graph is made is each thread's own.
+        parts.into_par_iter().map(|(problem, shared, points)| no_grad(|| work(&problem, &shared, &points))).collect()
+    }
+
+    /// The same tensors, for another thread.
+    fn share(&self) -> Self {
+        Self {
+            z: self.z.shallow_clone(),
+            mean: self.mean.shallow_clone(),
+            scale: self.scale.shallow_clone(),
+            offset: self.offset.shallow_clone(),
+            weights: self.weights.share(),
+            groups: self.groups.iter().map(Group::share).collect(),
+            block: self.block,
+        }
+    }
+
+    fn blocks(range: &Range<i64>, step: i64) -> impl Iterator<Item = Range<i64>> + use<> {
+        let end = range.end;
+        range.clone().step_by(step as usize).map(move |start| start..end.min(start + step))
+    }
+
+    /// The densities at some points, without the constant.
+    fn log_densities_of(&self, points: &Range<i64>) -> LogDensities {
+        let count = points.end - points.start;
+        let empty = |columns: i64| Tensor::empty([count, columns], (self.z.kind(), self.z.device()));
+        // Written in place, block by block: small results between large temporaries would leave holes in the memory.
+        let (groups, marginals) = (empty(self.groups.len() as i64), empty(self.z.size()[0]));
+        for rows in Self::blocks(points, self.block.0) {
+            let mut sums: Option<(Vec<Tensor>, Tensor)> = None;
+            for columns in Self::blocks(&(0..self.mean.size()[2]), self.block.1) {
+                let (_, energy) = self.energy(&rows, &columns);
+                let weights = self.log_weights(&rows, &columns);
+                let density = |group: &Group| log_sum_exp_of_minus(group.sum(&energy), weights.as_ref());
+                let of_groups: Vec<Tensor> = self.groups.iter().map(density).collect();
+                // Last, because it works in the energies' own memory.
+                let of_dimensions = log_sum_exp_of_minus(energy, weights.as_ref());
+                sums = Some(match sums {
+                    None => (of_groups, of_dimensions),
+                    Some((groups, dimensions)) => (
+                        groups.iter().zip(&of_groups).map(|(sum, block)| sum.logaddexp(block)).collect(),
+                        dimensions.logaddexp(&of_dimensions),
+                    ),
+                });
+            }
+            let (of_groups, of_dimensions) = sums.expect("at least one component");
+            let place = |whole: &Tensor| whole.narrow(0, rows.start - points.start, rows.end - rows.start);
+            for (index, density) in of_groups.iter().enumerate() {
+                place(&groups).select(1, index as i64).copy_(density);
+            }
+            place(&marginals).copy_(&of_dimensions.transpose(0, 1));
+        }
+        LogDensities { groups, marginals }
+    }
+
+    /// Minus the gradient of z at some points, `[D, points, 1]`, and what they add to the sums over points, `[D, 1, B]` each: of c δ, c δ² and
+    /// c, where δ = (z − μ)/(σ √2).
+    fn gradients_of(&self, points: &Range<i64>, pulled: &Pulled) -> (Tensor, [Tensor; 3]) {
+        let [latent, components] = [self.mean.size()[0], self.mean.size()[2]];
+        let zeros = |size: [i64; 3]| Tensor::zeros(size, (self.z.kind(), self.z.device()));
+        let of_z = zeros([latent, points.end - points.start, 1]);
+        let sums: [Tensor; 3] = std::array::from_fn(|_| zeros([latent, 1, components]));
+        let twice_scale = (&self.scale * 2.0).transpose(1, 2);
+        for rows in Self::blocks(points, self.block.0) {
+            for columns in Self::blocks(&(0..components), self.block.1) {
+                let width = columns.end - columns.start;
+                let (distance, energy) = self.energy(&rows, &columns);
+                let weights = self.log_weights(&rows, &columns);
+                let coefficient = self.coefficient(energy, weights.as_ref(), &rows, pulled);
+                let mut moment = &coefficient * &distance;
+                let mut place = of_z.narrow(1, rows.start - points.start, rows.end - rows.start);
+                let _ = place.g_add_(&moment.bmm(&twice_scale.narrow(1, columns.start, width)));
+                let first = moment.sum_dim_intlist(1, true, None);
+                let second = moment.g_mul_(&distance).sum_dim_intlist(1, true, None);
+                let mass = coefficient.sum_dim_intlist(1, true, None);
+                for (sum, block) in sums.iter().zip([first, second, mass]) {
+                    let _ = sum.narrow(2, columns.start, width).g_add_(&block);
+                }
+            }
+        }
+        (of_z, sums)
+    }
+
+    /// c of a block, `[D, rows, columns]`, in the memory of `energy`.
+    fn coefficient(&self, mut energy: Tensor, weights: Option<&Tensor>, rows: &Range<i64>, pulled: &Pulled) -> Tensor {
+        let part = |t: &Tensor| t.narrow(0, rows.start, rows.end - rows.start);
+        let of_groups: Vec<Tensor> = match &pulled.groups {
+            None => Vec::new(),
+            Some((densities, cotangents)) => {
+                let column = |t: &Tensor, index: usize| part(t).narrow(1, index as i64, 1);
+                let share = |(index, group): (usize, &Group)| {
+                    responsibility(group.sum(&energy), weights, &column(densities, index))
+                        .g_mul_(&column(cotangents, index))
+                };
+                self.groups.iter().enumerate().map(share).collect()
+            }
+        };
+        let mut coefficient = match &pulled.marginals {
+            None => energy.zero_(),
+            Some((densities, cotangents)) => {
+                let column = |t: &Tensor| part(t).transpose(0, 1).unsqueeze(2);
+                responsibility(energy, weights, &column(densities)).g_mul_(&column(cotangents))
+            }
+        };
+        for (group, of_group) in self.groups.iter().zip(&of_groups) {
+            coefficient = group.add(coefficient, of_group);
+        }
+        coefficient
+    }
+
+    /// (z − μ)/(σ √2) and e, `[D, rows, columns]`. The difference is taken before the square: expanded, it would lose its digits at small σ.
+    fn energy(&self, rows: &Range<i64>, columns: &Range<i64>) -> (Tensor, Tensor) {
+        let part = |t: &Tensor| t.narrow(2, columns.start, columns.end - columns.start);
+        let mut distance = self.z.narrow(1, rows.start, rows.end - rows.start) - part(&self.mean);
+        let _ = distance.g_mul_(&part(&self.scale));
+        let energy = part(&self.offset).addcmul(&distance, &distance);
         (distance, energy)
     }
 
-    /// `log w_ij` of a block, `[rows, B]`; nothing where it is one number.
-    fn log_weights(&self, start: i64, rows: i64) -> Option<Tensor> {
-        let (components, kind) = (self.mean.size()[2], self.mean.kind());
+    /// `log w_ij` of a block, `[rows, columns]`; nothing where it is one number.
+    fn log_weights(&self, rows: &Range<i64>, columns: &Range<i64>) -> Option<Tensor> {
         match &self.weights {
             Weights::Constant(_) => None,
-            Weights::Whole(weights) => Some(weights.narrow(0, start, rows)),
+            Weights::Whole(weights) => Some(weights.shallow_clone()),
             Weights::ByBlock(estimator, own, dataset_len) => {
-                Some(estimator.log_weights_of(&own.narrow(0, start, rows), components, *dataset_len, kind))
+                let own = own.narrow(0, rows.start, rows.end - rows.start);
+                let sizes = (self.mean.size()[2], *dataset_len);
+                Some(estimator.log_weights_of(&own, columns.clone(), sizes, self.mean.kind()))
             }
         }
     }
@@ -200,7 +290,39 @@ impl Problem {
     }
 }
 
+/// Log-densities less the constant, and their cotangents, where they took part in the loss.
+struct Pulled {
+    groups: Option<(Tensor, Tensor)>,
+    marginals: Option<(Tensor, Tensor)>,
+}
+
+impl Pulled {
+    /// The same tensors, for another thread.
+    fn share(&self) -> Self {
+        let pair = |(a, b): &(Tensor, Tensor)| (a.shallow_clone(), b.shallow_clone());
+        Self { groups: self.groups.as_ref().map(pair), marginals: self.marginals.as_ref().map(pair) }
+    }
+}
+
+impl Weights {
+    fn share(&self) -> Self {
+        match self {
+            Self::Constant(weight) => Self::Constant(*weight),
+            Self::Whole(weights) => Self::Whole(weights.shallow_clone()),
+            Self::ByBlock(estimator, own, dataset_len) => Self::ByBlock(*estimator, own.shallow_clone(), *dataset_len),
+        }
+    }
+}
+
 impl Group {
+    /// The same tensor, for another thread.
+    fn share(&self) -> Self {
+        match self {
+            Self::All => Self::All,
+            Self::Some(dimensions) => Self::Some(dimensions.shallow_clone()),
+        }
+    }
+
     fn new(dimensions: &[i64], latent: i64, device: tch::Device) -> Self {
         assert!(
             !dimensions.is_empty() && dimensions.iter().all(|dimension| (0..latent).contains(dimension)),

@@ -8,19 +8,40 @@ pub struct MemoryBudget(pub usize);
 
 /// Tensors of a block's size that are alive at a time, in the backward pass.
 const TENSORS: usize = 3;
+/// From this many elements on libtorch splits every operator between its threads, which then wait for each other at its end.
+const SPLIT_BY_LIBTORCH: usize = 32_768;
 
 impl MemoryBudget {
-    /// What is fast on a device: on a CPU a block stays in the cache of a core; a GPU takes enough to be filled.
+    /// What is fast on a device.
+    ///
+    /// On a CPU a block stays in the cache of a core, and below the size from which libtorch would split every operator between its threads:
+    /// the blocks themselves are spread over the threads, which wait for each other once. A GPU takes enough to be filled.
     pub fn of(device: Device) -> Self {
         match device {
             Device::Cuda(_) => Self(1 << 30),
+            _ if tch::get_num_threads() > 1 => Self(TENSORS * (SPLIT_BY_LIBTORCH - 1) * size_of::<f32>()),
             _ => Self(3 << 20),
         }
     }
 
+    /// Points and components of a block, for `latent` numbers a pair: whole rows of components where four of them fit, at least one pair.
+    pub(super) fn block(self, latent: i64, (points, components): (i64, i64), kind: Kind) -> (i64, i64) {
+        /// Points that share a run of components: the backward pass adds up over them.
+        const POINTS: i64 = 4;
+        let pairs = (self.elements(kind) / latent.max(1)).max(1);
+        let columns = components.min(pairs / POINTS).max(1);
+        let rows = (pairs / columns).clamp(1, points.max(1));
+        // Blocks of one size, where a short last one would leave a thread idle.
+        let blocks = (points + rows - 1) / rows;
+        ((points + blocks - 1) / blocks.max(1), columns)
+    }
+
     /// Points whose `width` numbers each fit the budget; at least one.
     pub(super) fn rows(self, width: i64, kind: Kind) -> i64 {
-        let elements = (self.0 / (TENSORS * kind.elt_size_in_bytes())) as i64;
-        (elements / width.max(1)).max(1)
+        (self.elements(kind) / width.max(1)).max(1)
+    }
+
+    fn elements(self, kind: Kind) -> i64 {
+        (self.0 / (TENSORS * kind.elt_size_in_bytes())) as i64
     }
 }

@@ -88,21 +88,30 @@ impl Estimator {
     /// For a batch that [`Estimator::check`] refuses.
     pub fn log_weights(self, rows: Range<i64>, batch: i64, dataset_len: i64, (kind, device): (Kind, Device)) -> Tensor {
         let own = Tensor::arange_start(rows.start, rows.end, (Kind::Int64, device));
-        self.log_weights_of(&own, batch, dataset_len, kind)
+        self.log_weights_of(&own, 0..batch, (batch, dataset_len), kind)
     }
 
-    /// `log w_ij` for points drawn from the rows `own` (Int64 `[R]`) of a batch: `[R, B]`, on the device of `own`.
+    /// `log w_ij` for points drawn from the rows `own` (Int64 `[R]`) of a batch, and its rows j of `columns`: `[R, columns]`, on the device
+    /// of `own`.
     ///
     /// # Panics
     /// For a batch that [`Estimator::check`] refuses.
-    pub fn log_weights_of(self, own: &Tensor, batch: i64, dataset_len: i64, kind: Kind) -> Tensor {
+    pub(super) fn log_weights_of(
+        self,
+        own: &Tensor,
+        columns: Range<i64>,
+        (batch, dataset_len): (i64, i64),
+        kind: Kind,
+    ) -> Tensor {
         let [of_own, next, other] = self.log_weight_values(batch, dataset_len);
         let device = own.device();
-        let same = Tensor::full([1, 1], other, (kind, device)).expand([own.size()[0], batch], false);
+        let size = [own.size()[0], columns.end - columns.start];
+        let same = Tensor::full([1, 1], other, (kind, device)).expand(size, false);
         if self.is_constant() {
             return same;
         }
-        let distance = (Tensor::arange(batch, (Kind::Int64, device)) - own.unsqueeze(1)).remainder(batch);
+        let column = Tensor::arange_start(columns.start, columns.end, (Kind::Int64, device));
+        let distance = (column - own.unsqueeze(1)).remainder(batch);
         // With two rows the next one is the only other.
         same.masked_fill(&distance.eq(1), next).masked_fill(&distance.eq(0), of_own)
     }
