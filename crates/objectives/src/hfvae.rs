@@ -62,10 +62,10 @@ impl HierarchicalTerms {
             let sum = |first, count| lists.narrow(1, first, count).sum_dim_intlist(-1, false, None::<Kind>);
             let mut difference = sum(level.first, level.lists);
             if level.child_lists > 0 {
-                difference = difference - sum(level.first + level.lists, level.child_lists);
+                difference -= sum(level.first + level.lists, level.child_lists);
             }
             for &dimension in &level.child_dimensions {
-                difference = difference - marginals.select(1, dimension);
+                difference -= marginals.select(1, dimension);
             }
             difference.mean(None)
         };
@@ -115,7 +115,7 @@ impl Objective for Hfvae {
             + self.mi_weight.times(&estimate.mutual_information, context.step)
             + self.dw_kl_weight.times(&estimate.dimension_wise_kl, context.step);
         for (weight, total_correlation) in self.tc_weights.iter().zip(&estimate.total_correlations) {
-            loss = loss + weight.times(total_correlation, context.step);
+            loss += weight.times(total_correlation, context.step);
         }
 
         let mut terms = estimate.report(Terms::new(loss).with_elbo(&parts), self.estimator);

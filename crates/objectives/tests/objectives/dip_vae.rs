@@ -74,7 +74,7 @@ fn the_aggregate_covariance_is_that_of_samples() {
     assert_near(&covariance(&z), &aggregate_covariance(&codes.gaussian()), 0.02);
 }
 
-/// The objective's whole penalty is numpy's, λ_od = 10 and λ_d = 5, in both forms.
+/// The objective's whole penalty is numpy's, `λ_od` = 10 and `λ_d` = 5, in both forms.
 #[test]
 fn the_objective_adds_the_penalty_of_the_oracle() {
     for case in divergence_oracle("dip_vae") {

@@ -22,7 +22,7 @@ fn terms(estimator: Estimator, codes: &Codes, dataset_len: i64, groups: &Groups)
     HierarchicalTerms::estimate(estimator, &codes.gaussian(), &codes.z, dataset_len, groups)
 }
 
-fn hfvae(groups: Value, tc_weights: Value, estimator: Estimator) -> Hfvae {
+fn hfvae(groups: &Value, tc_weights: &Value, estimator: Estimator) -> Hfvae {
     let json = json!({
         "groups": groups, "mi_weight": 0.5, "tc_weights": tc_weights, "dw_kl_weight": 1.5, "estimator": estimator
     });
@@ -82,18 +82,18 @@ fn trees_and_weights_that_do_not_fit_are_refused_by_field() {
         (json!([[0, 1], [2, 3]]), json!([1]), "tc_weights", "expected 2 weights, one for each level of groups, got 1"),
         (json!([0, 1, 2, 3]), json!([1, 2]), "tc_weights", "expected 1 weights, one for each level of groups, got 2"),
     ] {
-        let objective = hfvae(tree, weights, Estimator::Mws);
+        let objective = hfvae(&tree, &weights, Estimator::Mws);
         let error = objective.check(8, DATASET_LEN, 4).expect_err("this must be refused");
         let error: FieldError = error.downcast().expect("an error that names its field");
         assert_eq!((error.field.as_str(), error.message.as_str()), (field, message));
     }
-    let objective = hfvae(json!([[0, 1], [2, 3]]), json!([1, 2]), Estimator::Balanced);
+    let objective = hfvae(&json!([[0, 1], [2, 3]]), &json!([1, 2]), Estimator::Balanced);
     assert!(objective.check(8, DATASET_LEN, 4).is_ok());
     assert!(objective.check(1, DATASET_LEN, 4).expect_err("one row").to_string().contains("a batch of at least 2"));
     assert!(
         objective.check(41, DATASET_LEN, 4).expect_err("a surplus").to_string().contains("at most the 40 examples")
     );
-    let exact = hfvae(json!([[0, 1], [2, 3]]), json!([1, 2]), Estimator::Exact);
+    let exact = hfvae(&json!([[0, 1], [2, 3]]), &json!([1, 2]), Estimator::Exact);
     assert!(exact.check(40, DATASET_LEN, 4).is_ok() && exact.check(39, DATASET_LEN, 4).is_err());
 }
 
@@ -133,7 +133,7 @@ fn two_coins_lie_within_their_groups_and_between_those_across() {
 
 /// log of the sum over components of a mixture with equal weights, by loops over numbers.
 fn log_mixture_by_hand(codes: &Codes, row: i64, dimensions: &[i64]) -> f64 {
-    let value = |t: &Tensor, i: i64, d: i64| t.double_value(&[i, d]);
+    let value = |t: &Tensor, i: i64, d: i64| number(&t.get(i).get(d));
     let n = codes.mean.size()[0];
     let density = |component: i64| -> f64 {
         let log_density = |&d: &i64| {
@@ -164,7 +164,7 @@ fn both_levels_agree_with_enumeration() {
 }
 
 /// A normal aggregate posterior: means drawn from N(0, 2 S − v), encodings of variance v, so that q(z) is N(0, 2 S) in the limit. The
-/// dependence between groups of a normal vector is ½ ln(Π |S_g|/|S|), at any scale.
+/// dependence between groups of a normal vector is `½ ln(Π |S_g|/|S|)`, at any scale.
 #[test]
 fn a_normal_aggregate_has_the_correlations_of_its_covariance() {
     let (strong, weak, width) = (0.6, 0.25, 0.5_f64);
@@ -208,7 +208,7 @@ fn a_flat_tree_is_beta_tcvae() {
             let gradients = Tensor::run_backward(&[&loss], &[&codes.mean, &codes.log_var, &codes.z], false, false);
             (loss, gradients)
         };
-        let (loss, of_flat) = gradients(&hfvae(json!([0, 1, 2]), json!([6]), estimator));
+        let (loss, of_flat) = gradients(&hfvae(&json!([0, 1, 2]), &json!([6]), estimator));
         let (expected, of_reference) = gradients(&beta_tcvae(0.5, 6.0, 1.5, estimator));
         assert_near(&loss, &expected, 1e-12);
         for (gradient, expected) in of_flat.iter().zip(&of_reference) {
@@ -224,12 +224,12 @@ fn each_level_has_its_own_weight() {
     let tree = json!([[0, [3, 1]], 2]);
     let expected = terms(Estimator::Balanced, &codes, DATASET_LEN, &groups(tree.clone()));
     for weights in [[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 0.0, 1.0], [4.0, 2.0, 0.5]] {
-        let evaluated = codes.evaluate(&hfvae(tree.clone(), json!(weights), Estimator::Balanced), DATASET_LEN);
+        let evaluated = codes.evaluate(&hfvae(&tree, &json!(weights), Estimator::Balanced), DATASET_LEN);
         let mut loss = evaluated.scalars.get("reconstruction").expect("reported")
             + &expected.mutual_information * 0.5
             + &expected.dimension_wise_kl * 1.5;
         for (weight, term) in weights.iter().zip(&expected.total_correlations) {
-            loss = loss + term * *weight;
+            loss += term * *weight;
         }
         assert_near(&evaluated.loss, &loss, 1e-12);
     }
@@ -241,7 +241,7 @@ fn levels_are_reported_and_mws_in_readable_form_too() {
     let codes = Codes::random(6, 4, 87);
     let (tree, weights) =
         (json!([[0, 1], [2, 3]]), json!([4, { "schedule": "linear", "from": 0, "to": 2, "steps": 10 }]));
-    let of = |estimator| codes.evaluate(&hfvae(tree.clone(), weights.clone(), estimator), DATASET_LEN).scalars;
+    let of = |estimator| codes.evaluate(&hfvae(&tree, &weights, estimator), DATASET_LEN).scalars;
     let (uniform, mws) = (of(Estimator::Uniform), of(Estimator::Mws));
     let names: Vec<&str> = uniform.entries().iter().skip(4).map(|(name, _)| name.as_str()).collect();
     let terms = ["mutual_information", "total_correlation", "total_correlation_by_level", "dimension_wise_kl"];
@@ -280,7 +280,7 @@ proptest! {
     fn the_levels_of_any_tree_telescope(batch in 2_i64..8, latent in 1_i64..9, seed in 0_u64..1_000_000) {
         let noise = generator(seed);
         let order: Vec<i64> = Vec::try_from(noise.permutation(latent)).expect("an order");
-        let mut choose = |below: usize| noise.integers(below as i64, &[1]).int64_value(&[0]) as usize;
+        let mut choose = |below: usize| number(&noise.integers(below as i64, &[])) as usize;
         let tree = Groups::new(tree(&order, &mut choose, 3));
         prop_assert_eq!(tree.check(latent), Ok(()));
         let codes = Codes::random(batch, latent, seed);

@@ -39,7 +39,7 @@ fn hsic_agrees_with_the_oracle() {
 /// Three outcomes (a, b) with their probabilities, a and b dependent.
 const OUTCOMES: [([f64; 2], f64); 3] = [([0.0, 0.3], 0.5), ([1.0, -0.8], 0.2), ([2.5, 1.1], 0.3)];
 
-/// HSIC of the distribution itself: E k l + E k E l − 2 E_i[E_j k E_j l], over the outcomes.
+/// HSIC of the distribution itself: `E k l + E k E l − 2 E_i[E_j k E_j l]`, over the outcomes.
 fn population(k: &dyn Fn(f64, f64) -> f64) -> f64 {
     let pairs = || OUTCOMES.iter().flat_map(|a| OUTCOMES.iter().map(move |b| (a, b, a.1 * b.1)));
     let mean_of = |coordinate: usize| pairs().map(|(a, b, p)| p * k(a.0[coordinate], b.0[coordinate])).sum::<f64>();
@@ -167,7 +167,7 @@ proptest! {
     }
 }
 
-fn hsic_vae(groups: Value, statistic: &str, form: &str) -> HsicVae {
+fn hsic_vae(groups: &Value, statistic: &str, form: &str) -> HsicVae {
     read(json!({ "hsic_weight": 10, "groups": groups, "statistic": statistic, "form": form, "bandwidth": 1.4 }))
 }
 
@@ -181,9 +181,9 @@ fn the_objective_measures_its_groups() {
     let groups = json!([[3, 0], [4], [1, 2]]);
     for (form, statistic) in [("biased", biased as fn(&Tensor, &Tensor) -> Tensor), ("unbiased", unbiased)] {
         let expected = number(&(statistic(&a, &b) + statistic(&a, &c) + statistic(&b, &c)));
-        assert_number(&hsic_vae(groups.clone(), "pairwise", form).hsic(&codes.z), expected, 1e-14);
+        assert_number(&hsic_vae(&groups, "pairwise", form).hsic(&codes.z), expected, 1e-14);
     }
-    let objective = hsic_vae(groups, "joint", "biased");
+    let objective = hsic_vae(&groups, "joint", "biased");
     assert_number(&objective.hsic(&codes.z), number(&joint(&[a, b, c])), 1e-14);
     let terms = codes.evaluate(&objective, 100);
     let hsic = terms.scalars.get("hsic").expect("hsic");
@@ -199,7 +199,7 @@ fn independent_codes_are_a_minimum() {
         .collect();
     let z = Tensor::stack(&grid, 0).set_requires_grad(true);
     for statistic in ["pairwise", "joint"] {
-        let hsic = hsic_vae(json!([[0], [1]]), statistic, "biased").hsic(&z);
+        let hsic = hsic_vae(&json!([[0], [1]]), statistic, "biased").hsic(&z);
         assert_number(&hsic, 0.0, 1e-15);
         let gradient = &Tensor::run_backward(&[hsic], &[&z], false, false)[0];
         assert!(number(&gradient.abs().max()) < 1e-15);
@@ -222,13 +222,13 @@ fn groups_and_forms_that_do_not_fit_are_refused_by_field() {
         (json!([[0], [-1]]), "pairwise", "biased", "groups", "expected dimensions from 0 to 2, got -1"),
         (json!([[0], [1]]), "joint", "unbiased", "form", "expected biased for the joint statistic, got unbiased"),
     ] {
-        let error = hsic_vae(groups, statistic, form).check(64, 100, 3).expect_err("this must be refused");
+        let error = hsic_vae(&groups, statistic, form).check(64, 100, 3).expect_err("this must be refused");
         let error: FieldError = error.downcast().expect("an error that names its field");
         assert_eq!(error.field, field);
         assert!(error.message.starts_with(message), "{error}");
     }
     // Dimensions in no group are left alone.
-    let objective = hsic_vae(json!([[0], [2]]), "pairwise", "unbiased");
+    let objective = hsic_vae(&json!([[0], [2]]), "pairwise", "unbiased");
     assert!(objective.check(4, 100, 3).is_ok());
     assert_eq!(
         objective.check(3, 100, 3).expect_err("three rows").to_string(),

@@ -33,10 +33,7 @@ pub(crate) fn divergences() -> Vec<Value> {
     kernels.iter().flat_map(|kernel| forms.map(|form| with_form(kernel, form))).collect()
 }
 
-fn named<O: Objective + 'static>(name: &str, json: Value) -> (String, Box<dyn Objective>)
-where
-    O: DeserializeOwned,
-{
+fn named<O: Objective + DeserializeOwned + 'static>(name: &str, json: Value) -> (String, Box<dyn Objective>) {
     (format!("{name} {json}"), Box::new(read::<O>(json)))
 }
 
@@ -179,7 +176,7 @@ fn models_with_a_learnt_scale_train_and_keep_the_step_contract() {
             let operators = recorded();
             assert!(operators.iter().all(|operator| !operator.synchronises()), "{name} waits for the device");
             assert!(recorded() == operators, "{name}: the second step differs");
-            assert_eq!(number(scalars.non_finite().expect("a flag")), 0.0, "{name} under {likelihood}");
+            assert!(number(scalars.non_finite().expect("a flag")) < 0.5, "{name} under {likelihood}");
             for ((key, now), before) in algorithm.vae().parameters().iter().zip(&before) {
                 assert_ne!(now, before, "{name} under {likelihood} leaves {key} as it was");
             }
@@ -262,15 +259,10 @@ fn a_batch_that_is_accepted_gives_a_finite_loss() {
                 }
             }
         }
-        let smallest = match name.as_str() {
-            name if name.contains("mmd") || name.contains("info-vae") => {
-                if name.contains("\"biased\"") {
-                    1
-                } else {
-                    2
-                }
-            }
-            name if name.contains("hsic") && name.contains("unbiased") => 4,
+        let has = |word: &str| name.contains(word);
+        let smallest = match (has("divergence"), has("hsic"), has("unbiased"), has("linear-time")) {
+            (true, _, false, false) => 1,
+            (_, true, true, _) => 4,
             _ => 2,
         };
         assert_eq!(accepted.first(), Some(&smallest), "{name}");
@@ -278,7 +270,7 @@ fn a_batch_that_is_accepted_gives_a_finite_loss() {
     }
 }
 
-/// With its own weights at zero, and for InfoVAE with α = 0, λ = 1, each is the ELBO, in value and gradient, exactly.
+/// With its own weights at zero, and for InfoVAE with α = 0, λ = 1, each is the ELBO, in value and gradient.
 #[test]
 fn without_its_regulariser_each_is_the_elbo() {
     let mut objectives: Vec<(String, Box<dyn Objective>)> = Vec::new();
