@@ -4,7 +4,7 @@ use super::{Measurement, StudyCodes};
 use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, Table};
 use elbo_evaluation::pictures::Canvas;
-use elbo_evaluation::pictures::plot::{COLOURS, Curve, Figure, Panel, Scale};
+use elbo_evaluation::pictures::plot::{COLOURS, Curve, Figure, Panel, Scale, Stroke};
 use elbo_runner::terminal::STYLE;
 use std::fmt::Write;
 
@@ -87,7 +87,9 @@ pub fn picture(all: &[StudyCodes], measured: &[Measurement]) -> Result<Canvas> {
                     .filter(|row| row.estimator == *name)
                     .filter_map(|row| Some((row.batch as f64, value(row)?)));
                 let (points, band) = points.map(|(x, (y, half))| ((x, y), (y - half, y + half))).unzip();
-                Curve { colour: colour(name), points, band, scatter: false }
+                // MSS is almost Balanced: broad below, so that both are seen.
+                let stroke = if *name == "mss" { Stroke::Broad } else { Stroke::Line };
+                Curve { colour: colour(name), points, band, stroke }
             };
             ESTIMATORS.iter().map(curve).collect::<Vec<_>>()
         };
@@ -100,6 +102,7 @@ pub fn picture(all: &[StudyCodes], measured: &[Measurement]) -> Result<Canvas> {
             y_range,
             levels: vec![(level, name.to_owned())],
             curves,
+            note: None,
         };
         let value = |term: &'static str, short: &str| {
             let exact = rows(term).next().map_or(f64::NAN, |row| row.exact);
@@ -118,8 +121,8 @@ pub fn picture(all: &[StudyCodes], measured: &[Measurement]) -> Result<Canvas> {
         let gradient = |title: &str, y_range, of: &dyn Fn(&Measurement) -> Option<f64>| {
             let curves = curves(term, &|row| Some((of(row)?, 0.0)));
             let none = curves.iter().all(|curve| curve.points.is_empty());
-            let title = if none { format!("{title}: zero here") } else { title.to_owned() };
-            panel(title, "", Scale::Linear, y_range, 1.0, "exact", curves)
+            let note = none.then(|| "the exact gradient is zero within its error".to_owned());
+            Panel { note, ..panel(title.to_owned(), "", Scale::Linear, y_range, 1.0, "exact", curves) }
         };
         vec![
             value("mutual_information", "MI"),

@@ -6,6 +6,7 @@ use plotters::coord::Shift;
 use plotters::coord::types::RangedCoordf64;
 use plotters::prelude::*;
 use plotters::style::register_font;
+use plotters::style::text_anchor::{HPos, Pos, VPos};
 use std::sync::OnceLock;
 
 /// Colours that stay apart for colour-blind eyes (Okabe & Ito 2008).
@@ -44,6 +45,8 @@ pub struct Panel {
     pub levels: Vec<(f64, String)>,
     /// The curves.
     pub curves: Vec<Curve>,
+    /// Instead of the axes: why there are none.
+    pub note: Option<String>,
 }
 
 /// A curve, drawn over its band.
@@ -55,8 +58,19 @@ pub struct Curve {
     pub points: Vec<(f64, f64)>,
     /// Lower and upper edge at every point, or nothing.
     pub band: Vec<(f64, f64)>,
+    /// How it is drawn.
+    pub stroke: Stroke,
+}
+
+/// How a curve is drawn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Stroke {
+    /// A line through its points.
+    Line,
+    /// A broad line, to be seen below another that covers it.
+    Broad,
     /// Points only.
-    pub scatter: bool,
+    Points,
 }
 
 /// How values are spaced along an axis.
@@ -85,6 +99,8 @@ impl Scale {
             Self::PowersOfTwo => position.exp2().round(),
             Self::SymmetricLog(threshold) => position.sinh() * threshold,
         };
+        // What is 0 but for rounding would be written −0.
+        let value = if value.abs() < 1e-9 { 0.0 } else { value };
         let digits = if value.abs() >= 10.0 || (value - value.round()).abs() < 1e-9 { 0 } else { 2 };
         let text = format!("{value:.digits$}");
         text.replace('-', "−")
@@ -96,12 +112,12 @@ impl Scale {
         match self {
             Self::Linear => None,
             Self::PowersOfTwo => Some((0..63).map(f64::from).filter(inside).collect()),
-            Self::SymmetricLog(_) => {
+            Self::SymmetricLog(threshold) => {
                 let decades = (-3..6).map(|power| 10_f64.powi(power));
                 let values = decades
                     .flat_map(|value| [value, -value])
                     .chain([0.0])
-                    .filter(|value: &f64| *value == 0.0 || value.abs() >= 0.05);
+                    .filter(|value: &f64| *value == 0.0 || value.abs() >= threshold);
                 let mut ticks: Vec<f64> = values.map(|value| self.forward(value)).filter(inside).collect();
                 ticks.sort_by(f64::total_cmp);
                 Some(ticks)
@@ -158,6 +174,12 @@ type PlotError = DrawingAreaErrorKind<<BitMapBackend<'static> as DrawingBackend>
 
 impl Panel {
     fn draw(&self, area: &Page<'_>) -> Result<(), PlotError> {
+        if let Some(note) = &self.note {
+            let (width, height) = area.dim_in_pixel();
+            let words = text(17.0).pos(Pos::new(HPos::Center, VPos::Center));
+            area.draw_text(&self.title, &text(19.0).pos(Pos::new(HPos::Center, VPos::Top)), (width as i32 / 2, 16))?;
+            return area.draw_text(note, &words, (width as i32 / 2, height as i32 / 2));
+        }
         let (x_scale, y_scale) = (self.x_scale, self.y_scale);
         let place = |(x, y): (f64, f64)| (x_scale.forward(x), y_scale.forward(y));
         let (x_range, y_range) = self.ranges();
@@ -198,10 +220,14 @@ impl Panel {
                 chart.draw_series([Polygon::new(outline, colour.mix(0.16))])?;
             }
             let points: Vec<_> = curve.points.iter().map(|&point| place(point)).collect();
-            if !curve.scatter {
-                chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(3)))?;
+            let (width, size) = match curve.stroke {
+                Stroke::Line => (3, 4),
+                Stroke::Broad => (8, 7),
+                Stroke::Points => (0, 2),
+            };
+            if width > 0 {
+                chart.draw_series(LineSeries::new(points.iter().copied(), colour.stroke_width(width)))?;
             }
-            let size = if curve.scatter { 2 } else { 4 };
             chart.draw_series(points.iter().map(|&point| Circle::new(point, size, colour.filled())))?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Plots: what is larger stands higher, what is later stands further right, and nothing needs a font of the machine.
 
 use elbo_evaluation::pictures::Canvas;
-use elbo_evaluation::pictures::plot::{COLOURS, Curve, Figure, Panel, Scale};
+use elbo_evaluation::pictures::plot::{COLOURS, Curve, Figure, Panel, Scale, Stroke};
 
 fn panel(x_scale: Scale, y_scale: Scale, curves: Vec<Curve>) -> Panel {
     let text = |text: &str| text.to_owned();
@@ -15,6 +15,7 @@ fn panel(x_scale: Scale, y_scale: Scale, curves: Vec<Curve>) -> Panel {
         y_range: None,
         levels,
         curves,
+        note: None,
     }
 }
 
@@ -37,7 +38,7 @@ fn centres(x_scale: Scale, y_scale: Scale, points: [(f64, f64); 3]) -> Vec<(f64,
         colour: COLOURS[index],
         points: vec![point],
         band: Vec::new(),
-        scatter: true,
+        stroke: Stroke::Points,
     };
     let canvas = draw(panel(x_scale, y_scale, points.into_iter().enumerate().map(curve).collect()));
     (0..3)
@@ -72,7 +73,7 @@ fn points_stand_where_their_values_are() {
 
 #[test]
 fn values_that_are_no_numbers_and_no_values_at_all_are_drawn_as_nothing() {
-    let curve = |points: Vec<(f64, f64)>| Curve { colour: COLOURS[1], points, band: Vec::new(), scatter: false };
+    let curve = |points: Vec<(f64, f64)>| Curve { colour: COLOURS[1], points, band: Vec::new(), stroke: Stroke::Line };
     draw(panel(Scale::Linear, Scale::Linear, vec![curve(Vec::new())]));
     draw(panel(Scale::PowersOfTwo, Scale::SymmetricLog(1.0), vec![curve(vec![(2.0, f64::NAN), (4.0, 1.0)])]));
 }
@@ -85,7 +86,7 @@ fn a_band_is_drawn_below_its_curve() {
         draw(panel(
             Scale::Linear,
             Scale::Linear,
-            vec![Curve { colour: COLOURS[2], points: points.clone(), band, scatter: false }],
+            vec![Curve { colour: COLOURS[2], points: points.clone(), band, stroke: Stroke::Line }],
         ))
     };
     let coloured = |canvas: &Canvas| {
