@@ -61,7 +61,7 @@ impl Groups {
 
     /// The dimensions under every list, level by level, the root first.
     pub fn lists(&self) -> Vec<Vec<i64>> {
-        self.by_level().into_iter().flatten().map(|list| dimensions(list)).collect()
+        self.by_level().into_iter().flatten().map(dimensions).collect()
     }
 
     /// The levels, from the root down.

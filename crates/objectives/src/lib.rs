@@ -9,7 +9,7 @@
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
 //! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
 //! | [`info_vae`], [`wae_mmd`], [`dip_vae`], [`hsic_vae`] | those that hold q(z) to the prior, or its groups apart |
-//! | [`groups`] | groups of latent dimensions, nested |
+//! | [`hfvae`], [`groups`] | the total correlation along nested groups of dimensions |
 //! | [`divergence`] | kernels, MMD, HSIC, covariances: regularisers that need samples or moments only |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
 
@@ -20,6 +20,7 @@ pub mod divergence;
 pub mod elbo;
 pub mod estimator;
 pub mod groups;
+pub mod hfvae;
 pub mod hsic_vae;
 pub mod info_vae;
 pub mod objective;
@@ -32,6 +33,7 @@ pub use dip_vae::{DipForm, DipVae};
 pub use elbo::Elbo;
 pub use estimator::Estimator;
 pub use groups::Groups;
+pub use hfvae::{Hfvae, HierarchicalTerms};
 pub use hsic_vae::{HsicForm, HsicStatistic, HsicVae};
 pub use info_vae::InfoVae;
 pub use objective::{ElboParts, Objective, Terms};

@@ -1,9 +1,11 @@
 //! DIP-VAE: golden moments, penalties and the wrong form of another project.
 
+use crate::regularisers::read;
 use crate::setting::{Codes, assert_near, assert_number, divergence_oracle, generator, number, tensor};
 use elbo_core::Gaussian;
 use elbo_objectives::divergence::covariance::{aggregate_covariance, covariance, diagonal, off_diagonal};
-use serde_json::Value;
+use elbo_objectives::{DipVae, Elbo, Objective};
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 fn posterior(case: &Value) -> Gaussian {
@@ -70,4 +72,47 @@ fn the_aggregate_covariance_is_that_of_samples() {
     let codes = Codes::random(5, 2, 52);
     let z = codes.gaussian().sample(&generator(53), 20_000).reshape([-1, 2]);
     assert_near(&covariance(&z), &aggregate_covariance(&codes.gaussian()), 0.02);
+}
+
+/// The objective's whole penalty is numpy's, `λ_od` = 10 and `λ_d` = 5, in both forms.
+#[test]
+fn the_objective_adds_the_penalty_of_the_oracle() {
+    for case in divergence_oracle("dip_vae") {
+        let posterior = posterior(&case);
+        let codes = Codes { z: posterior.mean.copy(), mean: posterior.mean, log_var: posterior.log_var };
+        for (form, key) in [("i", "dip_i"), ("ii", "dip_ii")] {
+            let weights =
+                json!({ "form": form, "off_diagonal_weight": case["lambda_od"], "diagonal_weight": case["lambda_d"] });
+            let terms = codes.evaluate(&read::<DipVae>(weights), 100);
+            let penalty = &terms.loss + terms.scalars.get("elbo").expect("elbo");
+            assert_number(&penalty, case[key]["penalty"].as_f64().expect("penalty"), 1e-12);
+            let reported = |name: &str| number(terms.scalars.get(name).expect(name));
+            let golden = |name: &str| case[key][name].as_f64().expect(name);
+            assert!((reported("covariance_off_diagonal") - golden("off")).abs() < 1e-12);
+            assert!((reported("covariance_diagonal") - golden("diag")).abs() < 1e-12);
+        }
+    }
+}
+
+/// Form I does not look at the widths, form II holds mean and width together.
+#[test]
+fn only_form_two_sees_the_widths() {
+    let codes = Codes::random(6, 3, 54).leaves();
+    for (form, sees) in [("i", false), ("ii", true)] {
+        let dip: DipVae = read(json!({ "form": form, "off_diagonal_weight": 1, "diagonal_weight": 1 }));
+        let penalty = codes.evaluate(&dip, 100).loss - codes.evaluate(&Elbo, 100).loss;
+        let gradient = &Tensor::run_backward(&[penalty], &[&codes.log_var], false, false)[0];
+        assert_eq!(number(&gradient.abs().max()) > 1e-6, sees, "form {form}");
+    }
+}
+
+#[test]
+fn a_configuration_is_read_and_a_batch_of_one_refused() {
+    let json = json!({ "form": "ii", "off_diagonal_weight": 10.0, "diagonal_weight": 10.0 });
+    let dip: DipVae = read(json.clone());
+    assert_eq!(serde_json::to_value(dip).expect("JSON"), json);
+    assert_eq!(
+        dip.check(1, 100, 3).expect_err("one row").to_string(),
+        "expected a batch of at least 2, because the covariance over one row is always zero; got 1"
+    );
 }

@@ -1,10 +1,14 @@
 //! HSIC: golden values, enumeration over every sample of a small distribution, and what holds for any codes.
 
 use crate::kernels::kernels;
-use crate::setting::{assert_number, divergence_oracle, generator, number, tensor};
+use crate::regularisers::read;
+use crate::setting::{Codes, assert_number, divergence_oracle, generator, number, tensor};
+use elbo_core::FieldError;
 use elbo_objectives::divergence::hsic::{biased, gram, joint, unbiased};
 use elbo_objectives::divergence::{Kernel, mmd};
+use elbo_objectives::{HsicVae, Objective};
 use proptest::prelude::*;
+use serde_json::{Value, json};
 use tch::{Kind, Tensor};
 
 fn rbf(bandwidth: f64) -> Kernel {
@@ -35,7 +39,7 @@ fn hsic_agrees_with_the_oracle() {
 /// Three outcomes (a, b) with their probabilities, a and b dependent.
 const OUTCOMES: [([f64; 2], f64); 3] = [([0.0, 0.3], 0.5), ([1.0, -0.8], 0.2), ([2.5, 1.1], 0.3)];
 
-/// HSIC of the distribution itself: E k l + E k E l − 2 E_i[E_j k E_j l], over the outcomes.
+/// HSIC of the distribution itself: `E k l + E k E l − 2 E_i[E_j k E_j l]`, over the outcomes.
 fn population(k: &dyn Fn(f64, f64) -> f64) -> f64 {
     let pairs = || OUTCOMES.iter().flat_map(|a| OUTCOMES.iter().map(move |b| (a, b, a.1 * b.1)));
     let mean_of = |coordinate: usize| pairs().map(|(a, b, p)| p * k(a.0[coordinate], b.0[coordinate])).sum::<f64>();
@@ -161,4 +165,73 @@ proptest! {
         prop_assert!(value >= -1e-15);
         prop_assert!((number(&joint(&[k, l])) - value).abs() < 1e-13);
     }
+}
+
+fn hsic_vae(groups: &Value, statistic: &str, form: &str) -> HsicVae {
+    read(json!({ "hsic_weight": 10, "groups": groups, "statistic": statistic, "form": form, "bandwidth": 1.4 }))
+}
+
+/// The objective's term is the statistic of its groups' columns, in whatever order they are named: pairs are summed.
+#[test]
+fn the_objective_measures_its_groups() {
+    let codes = Codes::random(7, 5, 43);
+    let kernel = rbf(1.4);
+    let of = |dimensions: &[i64]| gram(&codes.z.index_select(1, &Tensor::from_slice(dimensions)), &kernel);
+    let (a, b, c) = (of(&[0, 3]), of(&[4]), of(&[2, 1]));
+    let groups = json!([[3, 0], [4], [1, 2]]);
+    for (form, statistic) in [("biased", biased as fn(&Tensor, &Tensor) -> Tensor), ("unbiased", unbiased)] {
+        let expected = number(&(statistic(&a, &b) + statistic(&a, &c) + statistic(&b, &c)));
+        assert_number(&hsic_vae(&groups, "pairwise", form).hsic(&codes.z), expected, 1e-14);
+    }
+    let objective = hsic_vae(&groups, "joint", "biased");
+    assert_number(&objective.hsic(&codes.z), number(&joint(&[a, b, c])), 1e-14);
+    let terms = codes.evaluate(&objective, 100);
+    let hsic = terms.scalars.get("hsic").expect("hsic");
+    assert_number(&(&terms.loss + terms.scalars.get("elbo").expect("elbo")), 10.0 * number(hsic), 1e-13);
+}
+
+/// Codes on a grid, the product of their groups: no dependence, and no gradient but that of the ELBO: HSIC is at its minimum there.
+#[test]
+fn independent_codes_are_a_minimum() {
+    let grid: Vec<Tensor> = [0.0_f64, 0.7, 1.9]
+        .iter()
+        .flat_map(|&a| [-1.0_f64, 0.2, 0.8, 2.0].map(|b| Tensor::from_slice(&[a, b])))
+        .collect();
+    let z = Tensor::stack(&grid, 0).set_requires_grad(true);
+    for statistic in ["pairwise", "joint"] {
+        let hsic = hsic_vae(&json!([[0], [1]]), statistic, "biased").hsic(&z);
+        assert_number(&hsic, 0.0, 1e-15);
+        let gradient = &Tensor::run_backward(&[hsic], &[&z], false, false)[0];
+        assert!(number(&gradient.abs().max()) < 1e-15);
+    }
+}
+
+#[test]
+fn groups_and_forms_that_do_not_fit_are_refused_by_field() {
+    for (groups, statistic, form, field, message) in [
+        (json!([[0, 1, 2]]), "pairwise", "biased", "groups", "expected at least two lists of dimensions"),
+        (json!([[0], []]), "pairwise", "biased", "groups", "expected at least two lists of dimensions"),
+        (
+            json!([[0, 1], [1]]),
+            "pairwise",
+            "biased",
+            "groups",
+            "expected every dimension once, but 1 stands there twice",
+        ),
+        (json!([[0], [3]]), "pairwise", "biased", "groups", "expected dimensions from 0 to 2, got 3"),
+        (json!([[0], [-1]]), "pairwise", "biased", "groups", "expected dimensions from 0 to 2, got -1"),
+        (json!([[0], [1]]), "joint", "unbiased", "form", "expected biased for the joint statistic, got unbiased"),
+    ] {
+        let error = hsic_vae(&groups, statistic, form).check(64, 100, 3).expect_err("this must be refused");
+        let error: FieldError = error.downcast().expect("an error that names its field");
+        assert_eq!(error.field, field);
+        assert!(error.message.starts_with(message), "{error}");
+    }
+    // Dimensions in no group are left alone.
+    let objective = hsic_vae(&json!([[0], [2]]), "pairwise", "unbiased");
+    assert!(objective.check(4, 100, 3).is_ok());
+    assert_eq!(
+        objective.check(3, 100, 3).expect_err("three rows").to_string(),
+        "expected a batch of at least 4, because the unbiased HSIC compares as many different rows; got 3"
+    );
 }

@@ -66,6 +66,7 @@ fn objectives() -> Vec<(String, Box<dyn Objective>)> {
     for estimator in Estimator::MINIBATCH {
         all.push((format!("beta-tcvae {estimator}"), Box::new(beta_tcvae(1.0, 6.0, 1.0, estimator))));
     }
+    all.extend(crate::regularisers::one_of_each());
     all
 }
 
