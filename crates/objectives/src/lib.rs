@@ -9,11 +9,13 @@
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
 //! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
+//! | [`identities`] | every identity of `docs/mathematics.md`, left and right side, on random models |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
 pub mod elbo;
 pub mod estimator;
+pub mod identities;
 pub mod objective;
 pub mod single;
 
