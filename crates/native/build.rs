@@ -6,8 +6,9 @@ use std::{env, fs};
 /// The version that the tch of this workspace is written for.
 const LIBTORCH_VERSION: &str = "2.11.0";
 
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 8] = [
     "cpp/adam.cpp",
+    "cpp/autograd.cpp",
     "cpp/call.cpp",
     "cpp/context.cpp",
     "cpp/error.cpp",

@@ -4,6 +4,8 @@
 //! `experiments/extension`; nothing here has to change for it.
 
 pub mod archive;
+pub mod codes;
+pub mod estimator_study;
 
 use anyhow::Result;
 use elbo_core::{Algorithm, FieldError};

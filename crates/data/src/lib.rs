@@ -7,6 +7,7 @@
 //!
 //! - [`sprites`]: dSprites, rendered bit for bit in well under a second; nothing to fetch.
 //! - [`idx`], [`pictures`], and `.npz` files through [`DataConfig`]: readers that take no file at its word.
+//! - [`ArrayFile`]: named arrays of numbers (`.npz`, safetensors), as other frameworks leave them.
 //! - [`Images`]: uint8 or one bit a pixel on the device, unpacked in the step that reads them.
 //! - [`BatchOrder`]: shuffled sampling without replacement that a captured step can run.
 //!
@@ -31,6 +32,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 
+mod arrays;
 mod attributes;
 mod config;
 mod dataset;
@@ -47,6 +49,7 @@ pub mod pictures;
 mod pixels;
 pub mod sprites;
 
+pub use arrays::{Array, ArrayFile};
 pub use config::{Binarize, DataConfig, Source};
 pub use dataset::{Attributes, Dataset, Factors, Split, Splits};
 pub use error::DataError;

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use zip::ZipArchive;
 use zip::result::ZipError;
 
+use crate::arrays::Array as Numbers;
 use crate::error::DataError;
 use crate::files::{DEFLATE_LIMIT, zeros};
 use crate::images::{ImageShape, Images};
@@ -95,10 +96,7 @@ impl NpzFile {
 
     /// Reads numbers of any kind, `[rows]` or `[rows, K]`.
     pub(crate) fn numbers(&mut self, name: &str, rows: i64) -> Result<Table<f64>, DataError> {
-        self.table(name, rows, "numbers", |element, bytes| {
-            let text = matches!(element.kind, ElementKind::Text | ElementKind::Bytes);
-            (!text).then(|| element.number(bytes))
-        })
+        self.table(name, rows, "numbers", number)
     }
 
     /// Reads names, `[count]`.
@@ -108,6 +106,21 @@ impl NpzFile {
             return Err(self.damaged(name, format!("expected {count} names, got a table")));
         }
         Ok(table.values)
+    }
+
+    /// The names of all arrays, in the order of the file.
+    pub(crate) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    /// Reads an array of numbers of any shape.
+    pub(crate) fn array_of_numbers(&mut self, name: &str) -> Result<Numbers<f64>, DataError> {
+        self.whole(name, "numbers", number)
+    }
+
+    /// Reads an array of integers of any shape.
+    pub(crate) fn array_of_integers(&mut self, name: &str) -> Result<Numbers<i64>, DataError> {
+        self.whole(name, "whole numbers", Element::integer)
     }
 
     /// The error that an array is not what it should be.
@@ -122,7 +135,7 @@ impl NpzFile {
         what: &str,
         value: impl Fn(Element, &[u8]) -> Option<T>,
     ) -> Result<Table<T>, DataError> {
-        let mut array = self.array(name)?;
+        let array = self.array(name)?;
         let columns = match *array.header.shape.as_slice() {
             [found] if found as i64 == rows => 1,
             [found, columns] if found as i64 == rows && columns > 0 => columns as usize,
@@ -131,27 +144,18 @@ impl NpzFile {
                 return Err(array.damaged(got));
             }
         };
-        let element = array.header.element;
-        let row_bytes = array.header.row_bytes().unwrap_or(u64::MAX);
-        let mut raw = Vec::new();
-        let mut values = Vec::new();
-        for row in 0..rows {
-            // Row by row, so that memory follows what was read and not what was claimed.
-            raw.clear();
-            (&mut array.reader)
-                .take(row_bytes)
-                .read_to_end(&mut raw)
-                .map_err(|cause| DataError::content(array.path, cause))?;
-            if raw.len() as u64 != row_bytes {
-                return Err(array.damaged(format!("expected {rows} rows, the data end in row {row}")));
-            }
-            for bytes in raw.chunks_exact(element.width) {
-                values
-                    .push(value(element, bytes).ok_or_else(|| array.damaged(format!("expected {what} in row {row}")))?);
-            }
-        }
-        array.end()?;
-        Ok(Table { columns, values })
+        Ok(Table { columns, values: array.values(what, value)? })
+    }
+
+    fn whole<T>(
+        &mut self,
+        name: &str,
+        what: &str,
+        value: impl Fn(Element, &[u8]) -> Option<T>,
+    ) -> Result<Numbers<T>, DataError> {
+        let array = self.array(name)?;
+        let shape = array.header.shape.iter().map(|&size| size as i64).collect();
+        Ok(Numbers { shape, values: array.values(what, value)? })
     }
 
     /// Opens one array and reads its header; its claims are held against the compressed size.
@@ -192,6 +196,29 @@ impl Array<'_> {
         self.reader.read_exact(bytes).map_err(|cause| array_error(self.path, &self.name, cause))
     }
 
+    /// All elements, each through `value`, which refuses one by `None`.
+    fn values<T>(mut self, what: &str, value: impl Fn(Element, &[u8]) -> Option<T>) -> Result<Vec<T>, DataError> {
+        let element = self.header.element;
+        let rows = self.header.shape.first().copied().unwrap_or(1);
+        let row_bytes = self.header.row_bytes().unwrap_or(u64::MAX);
+        let (mut raw, mut values) = (Vec::new(), Vec::new());
+        for row in 0..rows {
+            // Row by row, so that memory follows what was read and not what was claimed.
+            raw.clear();
+            let read = (&mut self.reader).take(row_bytes).read_to_end(&mut raw);
+            read.map_err(|cause| DataError::content(self.path, cause))?;
+            if raw.len() as u64 != row_bytes {
+                return Err(self.damaged(format!("expected {rows} rows, the data end in row {row}")));
+            }
+            for bytes in raw.chunks_exact(element.width) {
+                values
+                    .push(value(element, bytes).ok_or_else(|| self.damaged(format!("expected {what} in row {row}")))?);
+            }
+        }
+        self.end()?;
+        Ok(values)
+    }
+
     /// Nothing may follow; this is also where the archive's checksum is compared.
     fn end(mut self) -> Result<(), DataError> {
         match self.reader.read(&mut [0]) {
@@ -204,6 +231,12 @@ impl Array<'_> {
     fn damaged(&self, problem: impl std::fmt::Display) -> DataError {
         DataError::damaged(self.path, format!("{}: {problem}", self.name))
     }
+}
+
+/// Any element but text.
+fn number(element: Element, bytes: &[u8]) -> Option<f64> {
+    let text = matches!(element.kind, ElementKind::Text | ElementKind::Bytes);
+    (!text).then(|| element.number(bytes))
 }
 
 /// Shape of one image, and whether the channels come last.

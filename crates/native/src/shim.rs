@@ -1,7 +1,7 @@
 //! The functions of `cpp/`, and the few ways in which Rust values cross to them.
 
 use crate::{Error, Result};
-use std::ffi::{CStr, c_char, c_int};
+use std::ffi::{CStr, c_char, c_int, c_void};
 use tch::{Device, Kind, Tensor};
 use torch_sys::C_tensor;
 
@@ -14,7 +14,7 @@ macro_rules! opaque {
         }
     )*};
 }
-opaque!(RawGenerator, RawResults, RawRecording, RawOperators);
+opaque!(RawGenerator, RawResults, RawRecording, RawOperators, RawGradientSink);
 
 /// A borrowed tensor as C++ takes it. The shim changes a tensor's contents only where its Rust caller says so.
 pub(crate) type Borrowed = *const C_tensor;
@@ -79,6 +79,19 @@ unsafe extern "C" {
         max_norm: f64,
         out: *mut *mut C_tensor,
     ) -> c_int;
+
+    pub(crate) fn elbo_with_gradient(
+        inputs: *const Borrowed,
+        input_count: usize,
+        outputs: *const Borrowed,
+        output_count: usize,
+        closure: *mut c_void,
+        backward: unsafe extern "C" fn(*mut c_void, *const *mut C_tensor, usize, *mut RawGradientSink) -> c_int,
+        drop: unsafe extern "C" fn(*mut c_void),
+        out: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(crate) fn elbo_gradient_put(sink: *mut RawGradientSink, index: usize, gradient: Borrowed);
+    pub(crate) fn elbo_gradient_fail(sink: *mut RawGradientSink, message: *const c_char, length: usize);
 
     pub(crate) fn elbo_call(
         name: *const c_char,

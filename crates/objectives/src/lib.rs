@@ -8,20 +8,34 @@
 //! | [`objective`] | the trait [`Objective`], and [`Terms`]: one loss and its named, unweighted parts |
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
 //! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
+//! | [`info_vae`], [`wae_mmd`], [`dip_vae`], [`hsic_vae`] | those that hold q(z) to the prior, or its groups apart |
+//! | [`groups`] | groups of latent dimensions, nested |
+//! | [`divergence`] | kernels, MMD, HSIC, covariances: regularisers that need samples or moments only |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
 //! | [`identities`] | every identity of `docs/mathematics.md`, left and right side, on random models |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
+pub mod dip_vae;
+pub mod divergence;
 pub mod elbo;
 pub mod estimator;
+pub mod groups;
+pub mod hsic_vae;
 pub mod identities;
+pub mod info_vae;
 pub mod objective;
 pub mod single;
+pub mod wae_mmd;
 
 pub use beta_tcvae::BetaTcVae;
 pub use beta_vae::BetaVae;
+pub use dip_vae::{DipForm, DipVae};
 pub use elbo::Elbo;
 pub use estimator::Estimator;
+pub use groups::Groups;
+pub use hsic_vae::{HsicForm, HsicStatistic, HsicVae};
+pub use info_vae::InfoVae;
 pub use objective::{ElboParts, Objective, Terms};
 pub use single::SingleObjective;
+pub use wae_mmd::WaeMmd;

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 pub use number::{duration, human};
-pub use table::{Row, next_commands, rows, table, unit};
+pub use table::{Row, STYLE, next_commands, rows, table, unit};
 
 use pace::Pace;
 

@@ -5,7 +5,7 @@ use anyhow::Result;
 use clap::Parser;
 use comfy_table::{Cell, CellAlignment, Table};
 use elbo_objectives::identities::{Check, Kind, Method, Options, check_all};
-use elbo_runner::{CheckFailed, cli, terminal};
+use elbo_runner::{CheckFailed, InputError, cli, terminal};
 use serde_json::json;
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ struct Arguments {
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     seed: u64,
     /// Greatest difference, relative to the larger side and to 1 nat [default: 1e-10 enumerated, 1e-8 by quadrature]
-    #[arg(long, value_name = "T", value_parser = tolerance)]
+    #[arg(long, value_name = "T", value_parser = tolerance, allow_negative_numbers = true)]
     tolerance: Option<f64>,
     /// Only checks whose name or section begins with this, for example 3.1 or info-vae
     #[arg(long, value_name = "TEXT")]
@@ -52,6 +52,9 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut checks = check_all(&options);
     if let Some(only) = &arguments.only {
         checks.retain(|check| check.section == only || check.name.starts_with(only.as_str()));
+        if checks.is_empty() {
+            return Err(InputError::new(format!("--only: no check and no section of that name: {only}")).into());
+        }
     }
     let failing: Vec<&str> = checks.iter().filter(|check| !check.holds).map(|check| check.name.as_str()).collect();
     let held = checks.len() - failing.len();

@@ -1,5 +1,6 @@
 //! Tests of elbo-data through its public interface, in one process.
 
+mod arrays;
 mod attributes;
 mod configuration;
 mod damage;

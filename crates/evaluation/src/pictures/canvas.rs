@@ -30,6 +30,12 @@ impl Canvas {
         Self { width, height, pixels: colour.repeat(width * height) }
     }
 
+    /// A picture of the given bytes, row by row, red, green, blue for every pixel.
+    pub(crate) fn from_pixels(width: usize, height: usize, pixels: Vec<u8>) -> Self {
+        assert_eq!(pixels.len(), 3 * width * height, "a picture needs three bytes a pixel");
+        Self { width, height, pixels }
+    }
+
     /// The images of a batch `[n, C, H, W]`, values in `[0, 1]` (clamped; what is not a number is black), one picture each.
     ///
     /// One channel is grey, three are red, green and blue; of any other number the first is shown.

@@ -4,4 +4,5 @@ mod encode;
 mod exact;
 mod model;
 mod pictures;
+mod plots;
 mod traversal;

@@ -1,4 +1,7 @@
-//! A weighted mixture of Gaussians and its marginals, in logarithms.
+//! A weighted mixture of Gaussians and its marginals, in logarithms, as the formula has it.
+//!
+//! Any weights, all of `[D, R, B]` in memory: the plain form that [`Estimator::group_densities`](super::Estimator::group_densities) is
+//! tested and measured against.
 
 use elbo_core::posterior::normal_log_density;
 use tch::Tensor;

@@ -1,6 +1,6 @@
 //! Mutual information, total correlation and dimension-wise KL from the densities of a batch.
 
-use super::{Estimator, Mixture, log_mixture};
+use super::{Estimator, GroupDensities, MemoryBudget, Points};
 use elbo_core::Gaussian;
 use elbo_core::posterior::standard_normal_log_density;
 use tch::Tensor;
@@ -41,10 +41,31 @@ impl Densities {
             posterior.mean.size(),
             "z must have the shape of the posterior's mean: one sample per row"
         );
-        let batch = z.size()[0];
-        let log_weights = estimator.log_weights(0..batch, batch, dataset_len, (z.kind(), z.device()));
-        let Mixture { joint, marginals } = log_mixture(z, &posterior.mean, &posterior.log_var, &log_weights);
-        Self { conditional: posterior.log_density(z), joint, marginals, prior: standard_normal_log_density(z) }
+        Self::estimate_at(estimator, posterior, Points::of_each_row(z), dataset_len, MemoryBudget::of(z.device()))
+    }
+
+    /// The densities at any number of points, each drawn from the row of `posterior` that it names. Shapes have R in the place of B.
+    ///
+    /// # Panics
+    /// As [`Densities::estimate`].
+    pub fn estimate_at(
+        estimator: Estimator,
+        posterior: &Gaussian,
+        points: Points<'_>,
+        dataset_len: i64,
+        budget: MemoryBudget,
+    ) -> Self {
+        let all: Vec<i64> = (0..posterior.mean.size()[1]).collect();
+        let GroupDensities { groups, marginals } =
+            estimator.group_densities(points, posterior, dataset_len, &[all], budget);
+        let conditional = match points.own {
+            None => posterior.log_density(points.z),
+            Some(own) => {
+                let row = |t: &Tensor| t.index_select(0, own);
+                Gaussian::new(row(&posterior.mean), row(&posterior.log_var)).log_density(points.z)
+            }
+        };
+        Self { conditional, joint: groups.squeeze_dim(1), marginals, prior: standard_normal_log_density(points.z) }
     }
 
     /// Batch means of the three terms.

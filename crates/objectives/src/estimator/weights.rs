@@ -14,6 +14,7 @@ elbo_core::choices! {
     /// | [`Uniform`](Self::Uniform) | 1/B | 1/B | 1/B |
     /// | [`Mss`](Self::Mss) | 1/N | (N − M)/(N M) | 1/M |
     /// | [`Balanced`](Self::Balanced) | 1/N | (N − 1)/(N M) | (N − 1)/(N M) |
+    /// | [`Exact`](Self::Exact), B = N | 1/N | 1/N | 1/N |
     ///
     /// Given z_i and its own example, MSS and Balanced are unbiased for the density `q(z_i)` and for each marginal `q(z_id)`; nothing is
     /// unbiased for a logarithm. MWS and Uniform have the same gradient.
@@ -26,6 +27,8 @@ elbo_core::choices! {
         Mss = "mss",
         /// MSS averaged over the choice of its stratified row. With B = N it is exact.
         Balanced = "balanced",
+        /// The mixture itself: for a batch that is the whole data set, and refused for any other.
+        Exact = "exact",
     }
 }
 
@@ -46,19 +49,35 @@ pub enum BatchError {
         /// Examples N.
         dataset_len: i64,
     },
+    /// A part of the data set, for [`Estimator::Exact`].
+    #[error(
+        "expected the whole data set of {dataset_len} examples as the batch, because the exact estimator sums over all of it; got {batch}"
+    )]
+    Part {
+        /// Rows B.
+        batch: i64,
+        /// Examples N.
+        dataset_len: i64,
+    },
 }
 
 impl Estimator {
+    /// Those that take a part of the data set as a batch.
+    pub const MINIBATCH: [Self; 4] = [Self::Mws, Self::Uniform, Self::Mss, Self::Balanced];
+
     /// Whether q(z) can be estimated from `batch` of `dataset_len` examples.
     ///
     /// # Errors
-    /// For a batch of one, and for a batch that is larger than the data set.
+    /// For a batch of one, for a batch that is larger than the data set, and for Exact for a batch that is smaller.
     pub fn check(self, batch: i64, dataset_len: i64) -> Result<(), BatchError> {
         if batch < 2 {
             return Err(BatchError::TooSmall(batch));
         }
         if batch > dataset_len {
             return Err(BatchError::LargerThanData { batch, dataset_len });
+        }
+        if self == Self::Exact && batch < dataset_len {
+            return Err(BatchError::Part { batch, dataset_len });
         }
         Ok(())
     }
@@ -68,19 +87,40 @@ impl Estimator {
     /// # Panics
     /// For a batch that [`Estimator::check`] refuses.
     pub fn log_weights(self, rows: Range<i64>, batch: i64, dataset_len: i64, (kind, device): (Kind, Device)) -> Tensor {
+        let own = Tensor::arange_start(rows.start, rows.end, (Kind::Int64, device));
+        self.log_weights_of(&own, batch, dataset_len, kind)
+    }
+
+    /// `log w_ij` for points drawn from the rows `own` (Int64 `[R]`) of a batch: `[R, B]`, on the device of `own`.
+    ///
+    /// # Panics
+    /// For a batch that [`Estimator::check`] refuses.
+    pub fn log_weights_of(self, own: &Tensor, batch: i64, dataset_len: i64, kind: Kind) -> Tensor {
+        let [of_own, next, other] = self.log_weight_values(batch, dataset_len);
+        let device = own.device();
+        let same = Tensor::full([1, 1], other, (kind, device)).expand([own.size()[0], batch], false);
+        if self.is_constant() {
+            return same;
+        }
+        let distance = (Tensor::arange(batch, (Kind::Int64, device)) - own.unsqueeze(1)).remainder(batch);
+        // With two rows the next one is the only other.
+        same.masked_fill(&distance.eq(1), next).masked_fill(&distance.eq(0), of_own)
+    }
+
+    /// Whether all weights are one number.
+    pub(super) fn is_constant(self) -> bool {
+        matches!(self, Self::Mws | Self::Uniform | Self::Exact)
+    }
+
+    /// Log-weights of the own row, of the next one, and of any other.
+    ///
+    /// # Panics
+    /// For a batch that [`Estimator::check`] refuses.
+    pub(super) fn log_weight_values(self, batch: i64, dataset_len: i64) -> [f64; 3] {
         if let Err(error) = self.check(batch, dataset_len) {
             panic!("{error}");
         }
-        let [own, next, other] = self.weights(batch, dataset_len).map(f64::ln);
-        let size = [rows.end - rows.start, batch];
-        let same = Tensor::full([1, 1], other, (kind, device)).expand(size, false);
-        if matches!(self, Self::Mws | Self::Uniform) {
-            return same;
-        }
-        let row = Tensor::arange_start(rows.start, rows.end, (Kind::Int64, device)).unsqueeze(1);
-        let distance = (Tensor::arange(batch, (Kind::Int64, device)) - row).remainder(batch);
-        // With two rows the next one is the only other.
-        same.masked_fill(&distance.eq(1), next).masked_fill(&distance.eq(0), own)
+        self.weights(batch, dataset_len).map(f64::ln)
     }
 
     /// Weights of the own row, of the next one, and of any other.
@@ -92,6 +132,7 @@ impl Estimator {
             Self::Uniform => [1.0 / b; 3],
             Self::Mss => [1.0 / n, (n - m) / (n * m), 1.0 / m],
             Self::Balanced => [1.0 / n, (n - 1.0) / (n * m), (n - 1.0) / (n * m)],
+            Self::Exact => [1.0 / n; 3],
         }
     }
 }

@@ -1,10 +1,16 @@
 //! Objectives and estimators against enumerations, closed forms, identities and golden values.
 
+mod blocks;
 mod closed_forms;
 mod configuration;
+mod dip_vae;
 mod golden;
 mod gradients;
+mod hsic;
 mod identities;
+mod kernels;
+mod mathematics;
+mod mmd;
 mod properties;
 mod setting;
 mod step;

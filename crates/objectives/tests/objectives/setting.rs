@@ -93,6 +93,30 @@ pub(crate) fn oracle(section: &str) -> Vec<Value> {
     all[section]["cases"].as_array().expect("cases").clone()
 }
 
+/// The cases of kernels and moments, which came in a file of their own.
+pub(crate) fn divergence_oracle(section: &str) -> Vec<Value> {
+    let all: Value = serde_json::from_str(include_str!("../oracle_divergences.json")).expect("JSON");
+    all[section]["cases"].as_array().expect("cases").clone()
+}
+
+/// All orders of 0..n.
+pub(crate) fn permutations(n: i64) -> Vec<Vec<i64>> {
+    (0..n).fold(vec![Vec::new()], |shorter, next| {
+        let places = shorter.iter().flat_map(|order| (0..=order.len()).map(move |place| (order, place)));
+        let longer = places.map(|(order, place)| [&order[..place], &[next], &order[place..]].concat());
+        longer.collect()
+    })
+}
+
+/// Mean of independent values and its standard error.
+pub(crate) fn mean_and_error(values: impl Iterator<Item = f64>) -> (f64, f64) {
+    let values: Vec<f64> = values.collect();
+    let count = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / count;
+    let variance = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / (count - 1.0);
+    (mean, (variance / count).sqrt())
+}
+
 pub(crate) fn number(t: &Tensor) -> f64 {
     f64::try_from(t).expect("a scalar")
 }

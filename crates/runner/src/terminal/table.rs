@@ -4,8 +4,8 @@ use comfy_table::{Cell, CellAlignment, LineStyle, Table, TableStyle};
 
 use super::number::aligned;
 
-/// A line below the header and at both ends, none between rows: the groups hold them together.
-const STYLE: TableStyle = TableStyle::new()
+/// The style of every table: a line below the header and at both ends, none between rows.
+pub const STYLE: TableStyle = TableStyle::new()
     .top_border(LineStyle::none().fill('─').junction('─'))
     .header_separator(LineStyle::none().fill('─').junction('─'))
     .bottom_border(LineStyle::none().fill('─').junction('─'));
