@@ -12,6 +12,7 @@
 //! | [`hfvae`], [`groups`] | the total correlation along nested groups of dimensions |
 //! | [`divergence`] | kernels, MMD, HSIC, covariances: regularisers that need samples or moments only |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
+//! | [`identities`] | every identity of `docs/mathematics.md`, left and right side, on random models |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
@@ -22,6 +23,7 @@ pub mod estimator;
 pub mod groups;
 pub mod hfvae;
 pub mod hsic_vae;
+pub mod identities;
 pub mod info_vae;
 pub mod objective;
 pub mod single;

@@ -7,13 +7,15 @@ use crate::records::summary::Status;
 use crate::run::Note;
 use crate::signals::{EXIT_INTERRUPTED, Interruption};
 use crate::terminal::{self, Mode, Terminal};
-use crate::{Diverged, Event, InputError, Method, Run, RunConfig, RunOptions};
+use crate::{CheckFailed, Diverged, Event, InputError, Method, Run, RunConfig, RunOptions};
 use anyhow::Result;
 use clap::Parser;
 use elbo_core::networks::LikelihoodName;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+/// Exit code of a check that failed.
+pub const EXIT_CHECK: u8 = 1;
 /// Exit code of bad input.
 pub const EXIT_INPUT: u8 = 2;
 /// Exit code of a run whose loss was not finite.
@@ -64,7 +66,11 @@ pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode
 pub fn report(result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         terminal::error(format!("{error:#}"));
-        let code = if error.is::<Diverged>() { EXIT_DIVERGED } else { EXIT_INPUT };
+        let code = match () {
+            () if error.is::<Diverged>() => EXIT_DIVERGED,
+            () if error.is::<CheckFailed>() => EXIT_CHECK,
+            () => EXIT_INPUT,
+        };
         ExitCode::from(code)
     })
 }

@@ -20,6 +20,11 @@ impl InputError {
     }
 }
 
+/// What was to be checked does not hold: one line that says what. Exit code 1.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct CheckFailed(pub String);
+
 /// The loss or a gradient was not finite. Exit code 3.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("the loss or a gradient of step {step} was not finite; its terms are in {}", report.display())]

@@ -32,7 +32,7 @@ mod trainer;
 pub mod window;
 
 pub use config::RunConfig;
-pub use error::{Diverged, InputError};
+pub use error::{CheckFailed, Diverged, InputError};
 pub use method::{BuildContext, Method};
 pub use run::{Event, Run, RunOptions};
 pub use trained::TrainedRun;

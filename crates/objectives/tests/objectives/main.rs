@@ -11,6 +11,7 @@ mod hsic;
 mod identities;
 mod info_vae;
 mod kernels;
+mod mathematics;
 mod mmd;
 mod properties;
 mod regularisers;
