@@ -9,6 +9,7 @@
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
 //! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
+//! | [`testing`] | the conformance suite for objectives, ours and yours |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
@@ -16,6 +17,7 @@ pub mod elbo;
 pub mod estimator;
 pub mod objective;
 pub mod single;
+pub mod testing;
 
 pub use beta_tcvae::BetaTcVae;
 pub use beta_vae::BetaVae;

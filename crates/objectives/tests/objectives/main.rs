@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod configuration;
+mod conformance;
 mod golden;
 mod gradients;
 mod identities;
@@ -9,3 +10,4 @@ mod properties;
 mod setting;
 mod step;
 mod unbiased;
+mod violations;
