@@ -2,6 +2,7 @@
 
 mod closed_forms;
 mod configuration;
+mod estimator_exact;
 mod golden;
 mod gradients;
 mod identities;
