@@ -60,7 +60,7 @@ fn estimators_agree_with_the_cpu_where_a_gpu_is_present() {
         let terms = Densities::estimate(estimator, &gaussian, &z.to_device(device), 737_280).terms();
         [terms.mutual_information, terms.total_correlation, terms.dimension_wise_kl].map(|term| term.double_value(&[]))
     };
-    for &estimator in Estimator::ALL {
+    for estimator in Estimator::MINIBATCH {
         for (cpu, cuda) in terms(estimator, Device::Cpu).into_iter().zip(terms(estimator, Device::Cuda(0))) {
             assert!((cpu - cuda).abs() < 1e-3 * (1.0 + cpu.abs()), "{estimator}: {cpu} on the CPU, {cuda} on CUDA");
         }

@@ -13,10 +13,14 @@
 //! weights, so that the sum proves nothing about them, and no estimator's value is the quantity: at a batch of 64 the mutual information
 //! cannot be read above ln 64. Train with them; read the terms over the whole data set (`elbo_evaluation::exact`).
 
+mod budget;
+mod groups;
 mod mixture;
 mod terms;
 mod weights;
 
+pub use budget::MemoryBudget;
+pub use groups::{GroupDensities, Points};
 pub use mixture::{Mixture, log_mixture, pairwise_log_density};
 pub use terms::{AggregateTerms, Densities};
 pub use weights::{BatchError, Estimator};

@@ -8,7 +8,7 @@
 //! | [`objective`] | the trait [`Objective`], and [`Terms`]: one loss and its named, unweighted parts |
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
 //! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
-//! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
+//! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced, Exact |
 //! | [`testing`] | the conformance suite for objectives, ours and yours |
 
 pub mod beta_tcvae;

@@ -1,6 +1,6 @@
 //! Mutual information, total correlation and dimension-wise KL from the densities of a batch.
 
-use super::{Estimator, Mixture, log_mixture};
+use super::{Estimator, MemoryBudget, Points};
 use elbo_core::Gaussian;
 use elbo_core::posterior::standard_normal_log_density;
 use tch::Tensor;
@@ -8,13 +8,13 @@ use tch::Tensor;
 /// Log-densities of one batch's samples, in nats; everything the three terms are made of.
 #[derive(Debug)]
 pub struct Densities {
-    /// `log q(z_i|x_i)`, `[B]`.
+    /// `log q(z_i|x_i)`, `[R]`; R = B where every row holds its own sample.
     pub conditional: Tensor,
-    /// Estimate of `log q(z_i)`, `[B]`.
+    /// Estimate of `log q(z_i)`, `[R]`.
     pub joint: Tensor,
-    /// Estimates of `log q(z_id)`, `[B, D]`.
+    /// Estimates of `log q(z_id)`, `[R, D]`.
     pub marginals: Tensor,
-    /// `log p(z_i)`, `[B]`.
+    /// `log p(z_i)`, `[R]`.
     pub prior: Tensor,
 }
 
@@ -36,15 +36,29 @@ impl Densities {
     /// # Panics
     /// For a batch that [`Estimator::check`] refuses, and for shapes that do not fit.
     pub fn estimate(estimator: Estimator, posterior: &Gaussian, z: &Tensor, dataset_len: i64) -> Self {
-        assert_eq!(
-            z.size(),
-            posterior.mean.size(),
-            "z must have the shape of the posterior's mean: one sample per row"
-        );
-        let batch = z.size()[0];
-        let log_weights = estimator.log_weights(0..batch, batch, dataset_len, (z.kind(), z.device()));
-        let Mixture { joint, marginals } = log_mixture(z, &posterior.mean, &posterior.log_var, &log_weights);
-        Self { conditional: posterior.log_density(z), joint, marginals, prior: standard_normal_log_density(z) }
+        let budget = MemoryBudget::of(z.device());
+        Self::estimate_at(estimator, posterior, &Points { z, own: None }, dataset_len, budget)
+    }
+
+    /// The densities at any number R of `points`, each drawn from the row of `posterior` that it names as its own.
+    ///
+    /// # Panics
+    /// For a batch that [`Estimator::check`] refuses, and for shapes that do not fit.
+    pub fn estimate_at(
+        estimator: Estimator,
+        posterior: &Gaussian,
+        points: &Points<'_>,
+        dataset_len: i64,
+        budget: MemoryBudget,
+    ) -> Self {
+        let all = (0..points.z.size()[1]).collect();
+        let densities = estimator.group_densities(points, posterior, dataset_len, &[all], budget);
+        Self {
+            conditional: points.log_density(posterior),
+            joint: densities.groups.squeeze_dim(1),
+            marginals: densities.marginals,
+            prior: standard_normal_log_density(points.z),
+        }
     }
 
     /// Batch means of the three terms.

@@ -23,11 +23,13 @@ fn estimators_have_names() {
         ("uniform", Estimator::Uniform),
         ("mss", Estimator::Mss),
         ("balanced", Estimator::Balanced),
+        ("exact", Estimator::Exact),
     ] {
         assert_eq!(serde_json::from_str::<Estimator>(&format!("\"{name}\"")).expect("a name"), estimator);
         assert_eq!(estimator.name(), name);
     }
-    assert_eq!(refusal::<Estimator>("\"exact\""), "expected one of mws, uniform, mss, balanced, got \"exact\"");
+    let refused = "expected one of mws, uniform, mss, balanced, exact, got \"Exact\"";
+    assert_eq!(refusal::<Estimator>("\"Exact\""), refused);
 }
 
 #[test]

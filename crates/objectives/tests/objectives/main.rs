@@ -3,6 +3,7 @@
 mod closed_forms;
 mod configuration;
 mod conformance;
+mod estimator_exact;
 mod golden;
 mod gradients;
 mod identities;
