@@ -7,21 +7,30 @@
 //! |---|---|
 //! | [`objective`] | the trait [`Objective`], and [`Terms`]: one loss and its named, unweighted parts |
 //! | [`single`] | [`SingleObjective`]: any objective as an [`Algorithm`](elbo_core::Algorithm) |
-//! | [`elbo`], [`beta_vae`], [`beta_tcvae`] | the objectives |
+//! | [`elbo`], [`beta_vae`], [`beta_tcvae`], [`capacity`], [`free_bits`] | the ELBO and what weighs its KL or the KL's parts |
+//! | [`iwae`], [`sticking_the_landing`] | the K-sample bound, and the ELBO with a gradient of less noise |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced, Exact |
 //! | [`testing`] | the conformance suite for objectives, ours and yours |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
+pub mod capacity;
 pub mod elbo;
 pub mod estimator;
+pub mod free_bits;
+pub mod iwae;
 pub mod objective;
 pub mod single;
+pub mod sticking_the_landing;
 pub mod testing;
 
 pub use beta_tcvae::BetaTcVae;
 pub use beta_vae::BetaVae;
+pub use capacity::Capacity;
 pub use elbo::Elbo;
 pub use estimator::Estimator;
+pub use free_bits::FreeBits;
+pub use iwae::Iwae;
 pub use objective::{ElboParts, Objective, Terms};
 pub use single::SingleObjective;
+pub use sticking_the_landing::StickingTheLanding;
