@@ -14,6 +14,9 @@ use serde::{Deserialize, Serialize};
 /// The terms are estimated from the batch ([`crate::estimator`]) at the sampled z. With α = β = γ = 1 the loss is minus the ELBO with the KL
 /// sampled instead of in closed form, in value and gradient, whatever the estimator.
 ///
+/// With `mi_weight` 0 it is the mutual-information-free form, which leaves the code free to tell the examples apart. The estimator `exact`
+/// trains on q(z) itself, and so takes the whole data set as its batch.
+///
 /// Reports the estimates as `estimate/<term>_<estimator>`; for MWS also as `estimate/<term>_uniform`, which has the same gradient and a value
 /// that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

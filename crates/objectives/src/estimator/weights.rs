@@ -51,7 +51,7 @@ pub enum BatchError {
     },
     /// A part of the data set, for [`Estimator::Exact`].
     #[error(
-        "expected the whole data set of {dataset_len} examples as the batch, because the exact estimator sums over all of it; got {batch}"
+        "expected a batch of all the {dataset_len} examples of the data set, which the exact estimator sums over; got {batch}"
     )]
     Part {
         /// Rows B.
