@@ -7,7 +7,7 @@ use super::random::Random;
 use super::{Claim, Ledger};
 
 const OPTIMUM: Claim =
-    Claim::equal("7", "(7)", "proposition-1", "argmax_t a log σ(t) + b log(1 − σ(t)) = log q(z|x) − log p(z)");
+    Claim::equal("7", "(7)", "proposition-1", "argmax_t a log σ(t) + b log(1 − σ(t)) = log q − log p");
 const VALUE: Claim =
     Claim::equal("7", "(7)", "proposition-1-value", "objective at T* = 2 E JS(q(z|x), p(z)) − 2 log 2");
 const BEST: Claim = Claim::at_most("7", "(7)", "proposition-1-maximum", "objective at any T ≤ objective at T*");
@@ -17,7 +17,7 @@ const NOT_UPPER: Claim = Claim::at_most("7", "", "expected-t-upper-bound", "KL �
 const NWJ: Claim = Claim::at_most("7", "", "nwj-bound", "E_q T − E_p e^T + 1 ≤ KL for any T");
 const NWJ_TIGHT: Claim = Claim::equal("7", "", "nwj-tight", "E_q T* − E_p e^T* + 1 = KL");
 const CONTRAST: Claim =
-    Claim::equal("7", "", "adaptive-contrast", "E_q[−T + log p(x, z) − log r] = ELBO, T = log q − log r for any r");
+    Claim::equal("7", "", "adaptive-contrast", "E_q[−T + log p(x,z) − log r] = ELBO, T = log q − log r");
 const ZERO: Claim = Claim::equal("7", "(8)", "proposition-2", "E_q(z|x)[∇_φ T*] = 0");
 const FIXED: Claim =
     Claim::equal("7", "(8)", "proposition-2-gradient", "∇_φ E_q T* = ∇_φ E_q T with T held fixed at T*");

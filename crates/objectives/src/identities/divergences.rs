@@ -33,13 +33,13 @@ use Divergence::{Alpha, Kl, Neyman, Pearson, ReverseKl, TotalVariation, TwiceHel
 
 /// The rows with their names.
 pub(super) const ROWS: [(&str, Divergence); 9] = [
-    ("KL(P ‖ Q)", Kl),
-    ("KL(Q ‖ P)", ReverseKl),
-    ("2 · JS", TwiceJensenShannon),
+    ("KL(P‖Q)", Kl),
+    ("KL(Q‖P)", ReverseKl),
+    ("2 JS", TwiceJensenShannon),
     ("Pearson χ²", Pearson),
     ("Neyman χ²", Neyman),
-    ("2 · Hellinger²", TwiceHellinger),
-    ("total variation", TotalVariation),
+    ("2 Hellinger²", TwiceHellinger),
+    ("TV", TotalVariation),
     ("α = 3/2", Alpha(1.5)),
     ("α = −1/2", Alpha(-0.5)),
 ];
