@@ -12,8 +12,8 @@ use std::process::ExitCode;
 /// Evaluates every identity of docs/mathematics.md, left side and right side, on random models
 ///
 /// Discrete models are enumerated and Gaussian ones integrated by quadrature: nothing is estimated, so a difference is an error.
-/// Each line is the worst of all comparisons, for = and for ≤ (a negative difference is slack). Forms that are printed somewhere
-/// and are wrong stand among them: they must fail, and are then "refuted, as it should be".
+/// Each line is the worst of all comparisons, for = and for ≤ (a negative difference is slack). Among them stand forms that are
+/// printed somewhere and are wrong, and plausible ones: these must fail, and "refuted" is then as it should be.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -71,11 +71,17 @@ fn run(arguments: &Arguments) -> Result<()> {
         options.models
     );
     let json = arguments.json.then(|| {
+        let with_verdict = |check: &Check| {
+            let mut object = json!(check);
+            object["verdict"] = check.verdict().into();
+            object
+        };
         let usual = |method: Method| options.tolerance.unwrap_or(method.tolerance());
         json!({
             "seed": options.seed, "models": options.models,
             "tolerance": { "enumeration": usual(Method::Enumeration), "quadrature": usual(Method::Quadrature) },
-            "count": checks.len(), "hold": held, "fail": failing.len(), "checks": checks,
+            "count": checks.len(), "hold": held, "fail": failing.len(),
+            "checks": checks.iter().map(with_verdict).collect::<Vec<_>>(),
         })
     });
     terminal::present(&format!("{}\n{last}", table(&checks)), json.as_ref())?;
@@ -88,7 +94,7 @@ fn run(arguments: &Arguments) -> Result<()> {
 /// One line a check, with the section at the first of each.
 fn table(checks: &[Check]) -> String {
     let mut table = Table::new();
-    let header = ["§", "check", "statement", "models", "left", "right", "difference", "verdict"];
+    let header = ["§", "check", "statement", "left", "right", "difference", "verdict"];
     table.load_style(terminal::STYLE).set_header(header);
     let mut section = "";
     for check in checks {
@@ -98,10 +104,9 @@ fn table(checks: &[Check]) -> String {
         let number = |text: String| Cell::new(text).set_alignment(CellAlignment::Right);
         let sides = [check.left, check.right].map(|side| number(format!("{side:.5}")));
         let mut row = vec![Cell::new(first), Cell::new(&check.name), Cell::new(statement.trim_end())];
-        row.push(number(check.models.to_string()));
         row.extend(sides);
         row.push(number(format!("{:.1e}", check.difference)));
-        row.push(Cell::new(check.verdict()));
+        row.push(Cell::new(check.verdict().trim_end_matches(", as it should be")));
         table.add_row(row);
     }
     table.trim_fmt()

@@ -1,13 +1,13 @@
 //! §7: adversarial variational Bayes on discrete models, T by numerical maximisation.
 
-use super::discrete::{Discrete, expectation, kl};
+use super::discrete::{Discrete, digits, expectation, kl};
 use super::divergences::classifier;
 use super::quadrature::{derivative, softplus};
 use super::random::Random;
 use super::{Claim, Ledger};
 
 const OPTIMUM: Claim =
-    Claim::equal("7", "(7)", "proposition-1", "argmax_t a log σ(t) + b log(1 − σ(t)) = log q(z|x) − log p(z)");
+    Claim::equal("7", "(7)", "proposition-1", "argmax_t a log σ(t) + b log(1 − σ(t)) = log q − log p");
 const VALUE: Claim =
     Claim::equal("7", "(7)", "proposition-1-value", "objective at T* = 2 E JS(q(z|x), p(z)) − 2 log 2");
 const BEST: Claim = Claim::at_most("7", "(7)", "proposition-1-maximum", "objective at any T ≤ objective at T*");
@@ -17,7 +17,13 @@ const NOT_UPPER: Claim = Claim::at_most("7", "", "expected-t-upper-bound", "KL �
 const NWJ: Claim = Claim::at_most("7", "", "nwj-bound", "E_q T − E_p e^T + 1 ≤ KL for any T");
 const NWJ_TIGHT: Claim = Claim::equal("7", "", "nwj-tight", "E_q T* − E_p e^T* + 1 = KL");
 const CONTRAST: Claim =
-    Claim::equal("7", "", "adaptive-contrast", "E_q[−T + log p(x, z) − log r] = ELBO, T = log q − log r for any r");
+    Claim::equal("7", "", "adaptive-contrast", "E_q[−T + log p(x,z) − log r] = ELBO, T = log q − log r");
+const MOMENTS: Claim = Claim::equal(
+    "7",
+    "",
+    "moment-tractable-encoder",
+    "z = z_0 + Σ v_k a_k: mean z_0 + Σ a_k E v_k, variance Σ a_k² Var v_k",
+);
 const ZERO: Claim = Claim::equal("7", "(8)", "proposition-2", "E_q(z|x)[∇_φ T*] = 0");
 const FIXED: Claim =
     Claim::equal("7", "(8)", "proposition-2-gradient", "∇_φ E_q T* = ∇_φ E_q T with T held fixed at T*");
@@ -58,6 +64,26 @@ pub(super) fn check(ledger: &mut Ledger, model: &Discrete, random: &mut Random) 
         let contrasted = |z: usize| -(q[z].ln() - contrast[z].ln()) + joint[z].ln() - contrast[z].ln();
         ledger.compare(CONTRAST, expectation(q, contrasted), model.elbo(x));
     }
+    check_moments(ledger, random);
+}
+
+/// One coordinate of an encoder with three independent noises of three values each, over all 27 of their combinations.
+fn check_moments(ledger: &mut Ledger, random: &mut Random) {
+    let (chances, offset) = (random.distributions(3, 3), random.normal());
+    let mut triple = || [(); 3].map(|()| random.normal());
+    let (scales, values) = (triple(), [triple(), triple(), triple()]);
+    let combinations: Vec<Vec<usize>> = (0..27).map(|index| digits(&[3; 3], index)).collect();
+    let over_all = |f: &dyn Fn(f64) -> f64| -> f64 {
+        let probability = |at: &[usize]| -> f64 { (0..3).map(|k| chances[k][at[k]]).product() };
+        let z = |at: &[usize]| offset + (0..3).map(|k| scales[k] * values[k][at[k]]).sum::<f64>();
+        combinations.iter().map(|at| probability(at) * f(z(at))).sum()
+    };
+    let mean = over_all(&|z| z);
+    let moment = |k: usize, power: i32| expectation(&chances[k], |level| values[k][level].powi(power));
+    let variance = |k: usize| moment(k, 2) - moment(k, 1).powi(2);
+    ledger.compare(MOMENTS, mean, offset + (0..3).map(|k| scales[k] * moment(k, 1)).sum::<f64>());
+    let expected = (0..3).map(|k| scales[k].powi(2) * variance(k)).sum::<f64>();
+    ledger.compare(MOMENTS, over_all(&|z| (z - mean).powi(2)), expected);
 }
 
 /// The encoder is a softmax of one parameter φ_k a state; for models of few states.

@@ -9,12 +9,11 @@ const MUTUAL_INFORMATION: Claim =
 const PRINTED: Claim =
     Claim::equal("2", "(3)", "printed-second-integral", "E KL(q(z|x) ‖ p(z)) = I_q + ∫ q log(q(z)/q(z))").refuted();
 const NON_NEGATIVE: Claim = Claim::at_most("2", "", "information-non-negative", "0 ≤ I_q");
-const LOG_N: Claim = Claim::at_most("2", "", "information-at-most-log-n", "I_q ≤ log N");
-const DATA_ENTROPY: Claim =
-    Claim::at_most("2", "", "information-at-most-data-entropy", "I_q ≤ H(p̂), p̂ with repeated points");
-const CAPACITY: Claim = Claim::at_most("2", "", "capacity-bounds-from-above", "I_q ≤ C when E KL = C");
+const LOG_N: Claim = Claim::at_most("2", "", "information-log-n", "I_q ≤ log N");
+const DATA_ENTROPY: Claim = Claim::at_most("2", "", "information-data-entropy", "I_q ≤ H(p̂), p̂ with repeated points");
+const CAPACITY: Claim = Claim::at_most("2", "", "capacity-from-above", "I_q ≤ C when E KL = C");
 const CAPACITY_BELOW: Claim =
-    Claim::at_most("2", "", "capacity-bounds-from-below", "C ≤ I_q when E KL = C (the note's motive)").refuted();
+    Claim::at_most("2", "", "capacity-from-below", "C ≤ I_q when E KL = C (the note's motive)").refuted();
 
 const TOTAL_CORRELATION: Claim =
     Claim::equal("3", "(4)", "disentangled-form", "KL(q(z) ‖ p(z)) = TC + Σ_d KL(q(z_d) ‖ p(z_d))");

@@ -10,7 +10,7 @@ const TO_PRODUCT: Claim = Claim::equal("9", "", "kl-to-product", "KL(p ‖ Π q_
 const PRINTED: Claim =
     Claim::equal("9", "", "kl-to-product-printed", "KL(p ‖ Π q_d) = KL(p ‖ Π p_d) + Σ_d KL(q_d ‖ p_d)").refuted();
 const EXAMPLE: Claim =
-    Claim::equal("9", "", "kl-to-product-example", "right form on p = (.4 .1; .2 .3), q = (.5 .5)(.7 .3)");
+    Claim::equal("9", "", "kl-to-product-example", "right form on p = (.4 .1; .2 .3), q = (.5 .5)(.9 .1)");
 const EXAMPLE_PRINTED: Claim =
     Claim::equal("9", "", "kl-to-product-example-printed", "printed form on the same two variables").refuted();
 const DISCRIMINATOR: Claim = Claim::equal("8", "(6)", "vae-gan-optimum", "max over Dis of L_GAN: Dis = a/(a + b + c)");
@@ -42,7 +42,7 @@ pub(super) fn check(ledger: &mut Ledger, model: &Discrete, random: &mut Random) 
 /// Two bits, written out.
 pub(super) fn check_example(ledger: &mut Ledger) {
     let mut model = Discrete::with_levels(&[2, 2], &mut Random::new(0));
-    model.prior = vec![0.35, 0.15, 0.35, 0.15];
+    model.prior = vec![0.45, 0.05, 0.45, 0.05];
     let (left, right, printed) = sides(&model, &[0.4, 0.1, 0.2, 0.3], &model.prior);
     ledger.compare(EXAMPLE, left, right);
     ledger.compare(EXAMPLE_PRINTED, left, printed);

@@ -33,7 +33,7 @@ impl Method {
     ///
     /// Enumeration: sums of at most some thousand terms of order 1 lose about 1e-13, and numerical maxima and derivatives of such
     /// sums about 1e-12; 1e-10 leaves room for every seed. Quadrature: the rules are exact to rounding for these integrands, but
-    /// derivatives of integrals divide by a step of 0.02 and heavy tails are cut at 20; 1e-8.
+    /// derivatives of integrals divide by a step of 0.005 and heavy tails are cut at 20; 1e-8.
     pub const fn tolerance(self) -> f64 {
         match self {
             Self::Enumeration => 1e-10,
@@ -209,11 +209,20 @@ impl Ledger {
         check.record(left, right, claim.excess(left, right));
     }
 
-    /// The checks by section; within one in the order of their first comparison.
-    pub fn into_checks(mut self) -> Vec<Check> {
+    /// The checks by section; within one in the order of their first comparison, the cases of a claim together.
+    pub fn into_checks(self) -> Vec<Check> {
         let number = |check: &Check| check.section.parse::<f64>().expect("a section is a number");
-        self.checks.sort_by(|one, other| number(one).total_cmp(&number(other)));
-        self.checks
+        let mut first = HashMap::new();
+        for (&(name, _), &place) in &self.places {
+            let earliest = first.entry(name).or_insert(place);
+            *earliest = place.min(*earliest);
+        }
+        let mut order: Vec<(usize, usize)> =
+            self.places.iter().map(|((name, _), &place)| (first[name], place)).collect();
+        order.sort_unstable();
+        let mut checks: Vec<Check> = order.into_iter().map(|(_, place)| self.checks[place].clone()).collect();
+        checks.sort_by(|one, other| number(one).total_cmp(&number(other)));
+        checks
     }
 
     fn opened(&self, claim: &Claim) -> Check {

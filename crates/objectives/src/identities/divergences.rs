@@ -33,13 +33,13 @@ use Divergence::{Alpha, Kl, Neyman, Pearson, ReverseKl, TotalVariation, TwiceHel
 
 /// The rows with their names.
 pub(super) const ROWS: [(&str, Divergence); 9] = [
-    ("KL(P ‖ Q)", Kl),
-    ("KL(Q ‖ P)", ReverseKl),
-    ("2 · JS", TwiceJensenShannon),
+    ("KL(P‖Q)", Kl),
+    ("KL(Q‖P)", ReverseKl),
+    ("2 JS", TwiceJensenShannon),
     ("Pearson χ²", Pearson),
     ("Neyman χ²", Neyman),
-    ("2 · Hellinger²", TwiceHellinger),
-    ("total variation", TotalVariation),
+    ("2 Hellinger²", TwiceHellinger),
+    ("TV", TotalVariation),
     ("α = 3/2", Alpha(1.5)),
     ("α = −1/2", Alpha(-0.5)),
 ];
@@ -89,7 +89,7 @@ impl Divergence {
             Neyman => 2.0 - 2.0 * (1.0 - u).sqrt(),
             TwiceHellinger => u / (1.0 - u),
             TotalVariation => u.max(-0.5),
-            Alpha(alpha) => ((1.0 + (alpha - 1.0) * u).powf(alpha / (alpha - 1.0)) - 1.0) / alpha,
+            Alpha(alpha) => ((1.0 + (alpha - 1.0) * u).max(0.0).powf(alpha / (alpha - 1.0)) - 1.0) / alpha,
         }
     }
 
@@ -132,7 +132,7 @@ pub(super) fn check(ledger: &mut Ledger, model: &Discrete, random: &mut Random) 
             ledger.compare(CONJUGATE.of(name), row.conjugate(u), legendre);
         }
         // Where f'(0) is finite, smaller u have their supremum at t = 0.
-        for (u, divergence) in [(-3.0, Pearson), (-0.8, TotalVariation)] {
+        for (u, divergence) in [(-3.0, Pearson), (-0.8, TotalVariation), (-3.0, Alpha(1.5))] {
             if divergence == row {
                 let legendre = supremum(0.0, 4.0, |t| u * t - row.f(t));
                 ledger.compare(CONJUGATE.of(name), row.conjugate(u), legendre);

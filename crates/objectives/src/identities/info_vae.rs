@@ -5,19 +5,15 @@ use super::random::Random;
 use super::{Claim, Ledger};
 
 const IDENTITY: Claim =
-    Claim::equal("4", "", "info-vae-identity", "E ELBO = −KL(q(z) ‖ p(z)) − E_q(z) KL(q(x|z) ‖ p(x|z)) + E log p̂(x)");
+    Claim::equal("4", "", "info-vae-identity", "E ELBO = −KL(q(z)‖p(z)) − E_q(z) KL(q(x|z)‖p(x|z)) + E log p̂");
 const EVIDENCE: Claim =
     Claim::equal("4", "", "info-vae-slip-evidence", "the same with log p_θ(x) for log p̂(x)").refuted();
 const SIGN: Claim = Claim::equal("4", "", "info-vae-slip-sign", "the same with + E_q(z) KL(q(x|z) ‖ p(x|z))").refuted();
 const OUTER: Claim =
     Claim::equal("4", "", "info-vae-slip-expectation", "the same with E_p̂(x) for E_q(z): z stays free").refuted();
 const DROPPED: Claim = Claim::equal("4", "", "info-vae-slip-first-term", "the same without KL(q(z) ‖ p(z))").refuted();
-const OBJECTIVE: Claim = Claim::equal(
-    "4",
-    "",
-    "info-vae-objective",
-    "loss(α, λ) = λ KL(q(z) ‖ p) + E KL(q(x|z) ‖ p(x|z)) − α I_q − E log p̂",
-);
+const OBJECTIVE: Claim =
+    Claim::equal("4", "", "info-vae-objective", "loss = λ KL(q(z)‖p) + E KL(q(x|z)‖p(x|z)) − α I_q − E log p̂");
 const ELBO_LIMIT: Claim = Claim::equal("4", "", "info-vae-is-elbo", "loss(α = 0, λ = 1) = −E ELBO");
 const WAE_LIMIT: Claim = Claim::equal("4", "", "info-vae-is-wae", "loss(α = 1, λ) = −E log p(x|z) + λ D");
 

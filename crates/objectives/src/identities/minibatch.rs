@@ -15,16 +15,16 @@ const FIRST_COLUMN: Claim =
 const UNIFORM: Claim = Claim::equal("3.1", "", "uniform-unbiased", "the same with 1/B everywhere").refuted();
 const MWS: Claim = Claim::equal("3.1", "", "mws-unbiased", "the same with 1/(N B) everywhere").refuted();
 const PRODUCT: Claim =
-    Claim::equal("3.1", "", "balanced-unbiased-for-product", "E Π_d of the Balanced estimates = Π_d q(z_d)").refuted();
+    Claim::equal("3.1", "", "balanced-unbiased-product", "E Π_d of the Balanced estimates = Π_d q(z_d)").refuted();
 const LOGARITHM: Claim =
-    Claim::equal("3.1", "", "balanced-unbiased-for-logarithm", "E log of the Balanced estimate = log q(z)").refuted();
+    Claim::equal("3.1", "", "balanced-unbiased-logarithm", "E log of the Balanced estimate = log q(z)").refuted();
 const MSS_BELOW: Claim = Claim::at_most("3.1", "", "mss-log-below-balanced-log", "E log MSS ≤ E log Balanced");
 const BALANCED_BELOW: Claim = Claim::at_most("3.1", "", "balanced-log-below-log", "E log Balanced ≤ log q");
 const VARIANCE: Claim = Claim::at_most("3.1", "", "balanced-variance", "Var Balanced ≤ Var MSS");
 const AVERAGE: Claim =
     Claim::equal("3.1", "", "balanced-is-averaged-mss", "MSS averaged over its stratified row = Balanced");
-const WHOLE: Claim = Claim::equal("3.1", "", "balanced-of-whole-data", "B = N: Balanced = q(z)");
-const WHOLE_MSS: Claim = Claim::equal("3.1", "", "mss-of-whole-data", "B = N: MSS = q(z)").refuted();
+const WHOLE: Claim = Claim::equal("3.1", "", "balanced-whole-data", "B = N: Balanced = q(z)");
+const WHOLE_MSS: Claim = Claim::equal("3.1", "", "mss-whole-data", "B = N: MSS = q(z)").refuted();
 const LOG_B: Claim = Claim::at_most("3.1", "", "uniform-information", "Uniform: log q(z|x) − log q(z) ≤ log B");
 const CONSTANTS: Claim =
     Claim::equal("3.1", "", "mws-constants", "MWS − Uniform: MI + log N, TC + (D−1) log N, DWKL − D log N");

@@ -11,19 +11,19 @@ const INFORMATION: Claim =
     Claim::equal("2", "(3)", "mutual-information-form-gaussian", "E KL(q(z|x) ‖ p(z)) = I_q + KL(q(z) ‖ p(z))")
         .by_quadrature();
 const INFORMATION_PLANE: Claim =
-    Claim::equal("2", "(3)", "mutual-information-form-gaussian-2d", "E KL(q(z|x) ‖ p(z)) = I_q + KL(q(z) ‖ p(z))")
+    Claim::equal("2", "(3)", "mutual-information-form-plane", "E KL(q(z|x) ‖ p(z)) = I_q + KL(q(z) ‖ p(z))")
         .by_quadrature();
-const LOG_N: Claim = Claim::at_most("2", "", "information-at-most-log-n-gaussian", "I_q ≤ log N").by_quadrature();
+const LOG_N: Claim = Claim::at_most("2", "", "information-log-n-gaussian", "I_q ≤ log N").by_quadrature();
 const CAPACITY: Claim =
-    Claim::at_most("2", "", "capacity-bounds-from-above-gaussian", "I_q ≤ C when E KL = C").by_quadrature();
+    Claim::at_most("2", "", "capacity-from-above-gaussian", "I_q ≤ C when E KL = C").by_quadrature();
 const DISENTANGLED: Claim =
-    Claim::equal("3", "(4)", "disentangled-form-gaussian", "KL(q(z) ‖ p(z)) = TC + Σ_d KL(q(z_d) ‖ p(z_d))")
+    Claim::equal("3", "(4)", "disentangled-form-plane", "KL(q(z) ‖ p(z)) = TC + Σ_d KL(q(z_d) ‖ p(z_d))")
         .by_quadrature();
 const SAMPLED: Claim =
-    Claim::equal("3", "", "sampled-kl-gaussian", "E[MI + TC + DWKL at z] = closed-form E KL").by_quadrature();
-const TC_NON_NEGATIVE: Claim = Claim::at_most("3", "(4)", "tc-non-negative-gaussian", "0 ≤ TC").by_quadrature();
+    Claim::equal("3", "", "sampled-kl-plane", "E[MI + TC + DWKL at z] = closed-form E KL").by_quadrature();
+const TC_NON_NEGATIVE: Claim = Claim::at_most("3", "(4)", "tc-non-negative-plane", "0 ≤ TC").by_quadrature();
 const EXACT: Claim =
-    Claim::equal("3.1", "", "balanced-of-whole-data-gaussian", "B = N: Balanced gives log q(z), log q(z_d)");
+    Claim::equal("3.1", "", "balanced-whole-data-gaussian", "B = N: Balanced gives log q(z), log q(z_d)");
 const COVARIANCE: Claim = Claim::equal("5", "", "dip-vae-covariance", "Cov[z] = Cov[μ] + E[diag σ²]").by_quadrature();
 
 /// Posteriors of N examples in D dimensions: by example, (mean, deviation) of each dimension.

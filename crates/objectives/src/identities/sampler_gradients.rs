@@ -5,17 +5,16 @@ use super::quadrature::{derivative, line_with_kinks, log_normal};
 use super::random::Random;
 use super::{Claim, Ledger};
 
-const GRADIENT: Claim =
-    Claim::equal("6", "", "sampler-gradient", "∇_φ D_f(P ‖ Q) = ∇_φ E_P[f′(e^T)], T held fixed").by_quadrature();
+const GRADIENT: Claim = Claim::equal("6", "", "gradient", "∇_φ D_f = ∇_φ E_P[f′(e^T)], T held fixed").by_quadrature();
 const PLUG_IN: Claim =
-    Claim::equal("6", "", "plug-in-gradient", "∇_φ D_f(P ‖ Q) = ∇_φ E_P[f(e^T) e^−T], T held fixed").by_quadrature();
-const NO_PATH: Claim = Claim::equal("6", "", "plug-in-on-q-gradient", "∇_φ D_f(P ‖ Q) = ∇_φ E_Q[f(e^T)], T held fixed")
+    Claim::equal("6", "", "gradient-plug-in", "∇_φ D_f = ∇_φ E_P[f(e^T) e^−T], T held fixed").by_quadrature();
+const NO_PATH: Claim = Claim::equal("6", "", "gradient-plug-in-on-q", "∇_φ KL(P ‖ Q) = ∇_φ E_Q[f(e^T)], T held fixed")
     .refuted()
     .by_quadrature();
 const TRUE_VALUE: Claim =
-    Claim::equal("6", "", "reverse-kl-gradient-true", "N(.7, 1) against N(0, 1): ∇_m KL(Q ‖ P) = .70").by_quadrature();
+    Claim::equal("6", "", "gradient-true-value", "N(.7, 1) against N(0, 1): ∇_m KL(Q ‖ P) = .70").by_quadrature();
 const WRONG_VALUE: Claim =
-    Claim::equal("6", "", "reverse-kl-gradient-plug-in", "there the plug-in's path gradient = −.87 (rounded)")
+    Claim::equal("6", "", "gradient-plug-in-value", "there the plug-in's path gradient = −.87 (rounded)")
         .by_quadrature();
 
 /// P.
@@ -93,8 +92,10 @@ pub(super) fn check(ledger: &mut Ledger, random: &mut Random) {
             ledger.compare(GRADIENT.of(name), truth, path);
             let right = row == Divergence::Kl;
             ledger.compare(if right { PLUG_IN } else { PLUG_IN.refuted() }.of(name), truth, plug_in);
-            // The samples are Q's and T is fixed: nothing depends on φ.
-            ledger.compare(NO_PATH.of(name), truth, 0.0);
+            if right {
+                // The samples are Q's and T is fixed: nothing depends on φ.
+                ledger.compare(NO_PATH, truth, 0.0);
+            }
         }
     }
 }

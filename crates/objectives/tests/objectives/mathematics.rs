@@ -128,16 +128,28 @@ fn names_are_unique_and_all_sections_are_there() {
     assert!(checks.iter().any(|check| check.method == Method::Quadrature));
 }
 
-/// The mathematics page says by which check each statement is held, and no check is missing there.
+/// The mathematics page says by which check each statement is held: none is missing in its section, none is named that does not exist, and
+/// those in italics are the refutations.
 #[test]
 fn the_mathematics_page_names_every_check() {
     let page = include_str!("../../../../docs/mathematics.md");
-    for check in all(1, 1, None) {
-        let (name, _) = check.name.split_once(':').unwrap_or((&check.name, ""));
-        let section =
-            page.split("\n## ").find(|part| part.starts_with(&format!("{}. ", check.section.replace(".1", ""))));
+    let checks = all(1, 1, None);
+    let plain = |check: &Check| check.name.split(':').next().expect("a name").to_owned();
+    for check in &checks {
+        let name = plain(check);
+        let heading = format!("{}. ", check.section.split('.').next().expect("a section"));
+        let section = page.split("\n## ").find(|part| part.starts_with(&heading));
         let section = section.unwrap_or_else(|| panic!("§{} is not on the page", check.section));
         assert!(section.contains(&format!("`{name}`")), "docs/mathematics.md §{}: `{name}` is missing", check.section);
+    }
+    for paragraph in page.split("\n\n").filter(|paragraph| paragraph.starts_with("Checked")) {
+        for (place, name) in paragraph.split('`').enumerate().skip(1).step_by(2) {
+            let of_that_name: Vec<&Check> = checks.iter().filter(|check| plain(check) == name).collect();
+            assert!(!of_that_name.is_empty(), "docs/mathematics.md: there is no check `{name}`");
+            let italic = paragraph.split('`').nth(place - 1).expect("text before it").ends_with('*');
+            let wrong = of_that_name.iter().all(|check| check.kind == Kind::Refutation);
+            assert_eq!(italic, wrong, "docs/mathematics.md: `{name}` stands in italics exactly if it is refuted");
+        }
     }
 }
 
