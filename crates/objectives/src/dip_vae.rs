@@ -18,7 +18,7 @@ elbo_core::choices! {
 /// The ELBO with penalties on the covariance C of the codes.
 ///
 /// ```text
-/// loss = −ELBO + λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²              docs/mathematics.md §5; Kumar et al. 2018, Eqs. 6 and 7
+/// loss = −ELBO + λ_od Σ_{i≠j} C_ij² + λ_d Σ_i (C_ii − 1)²              docs/mathematics.md §5; Kumar et al. 2018, Eqs. 6, 7
 /// ```
 ///
 /// C over the batch, with 1/B ([`covariance`](crate::divergence::covariance)). Reports `covariance_off_diagonal` and

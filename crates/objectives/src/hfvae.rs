@@ -11,7 +11,7 @@ use tch::{Kind, Tensor};
 /// The ELBO with its KL taken apart along a tree of groups of dimensions.
 ///
 /// ```text
-/// loss = E_q[−log p(x|z)] + α MI + Σ_k β_k TC_k + γ DWKL              docs/mathematics.md §5; Esmaeili et al. 2019, Eqs. 4 and 6
+/// loss = E_q[−log p(x|z)] + α MI + Σ_k β_k TC_k + γ DWKL              docs/mathematics.md §5; Esmaeili et al. 2019
 /// TC_k = E[Σ_g log q(z_g) − Σ_c log q(z_c)]       g the lists of level k, c their children, lists and dimensions
 /// ```
 ///

@@ -9,7 +9,7 @@ use tch::Tensor;
 /// The ELBO with a preference for information (α) and a weight on the distance of q(z) from p(z) (λ).
 ///
 /// ```text
-/// loss = E_q[−log p(x|z)] + (1 − α) KL(q(z|x) ‖ p(z)) + (α + λ − 1) MMD²(q(z), p(z))        docs/mathematics.md §4; Zhao et al. 2019, Eq. 6
+/// loss = E_q[−log p(x|z)] + (1 − α) KL(q(z|x) ‖ p(z)) + (α + λ − 1) MMD²(q(z), p(z))        docs/mathematics.md §4; Zhao et al. 2019
 /// ```
 ///
 /// Neither of the two weights stands in the configuration. Where one of them comes out negative the loss rewards what it is there to hold

@@ -19,7 +19,7 @@ pub fn covariance(mean: &Tensor) -> Tensor {
 /// Covariance of z under the aggregate posterior of the batch: `[D, D]`.
 ///
 /// ```text
-/// Cov[z] = Cov[μ] + E[diag σ²]                                              docs/mathematics.md §5; Kumar et al. 2018, Eq. 6
+/// Cov[z] = Cov[μ] + E[diag σ²]                                              docs/mathematics.md §5; Kumar et al. 2018, §3
 /// ```
 ///
 /// The mean variance of each dimension goes on that dimension's diagonal element, and nowhere else.

@@ -32,7 +32,7 @@ pub fn biased(first: &Tensor, second: &Tensor) -> Tensor {
 /// HSIC without bias.
 ///
 /// ```text
-/// 1/(B (B − 3)) [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1/((B − 1)(B − 2)) − 2/(B − 2) 1ᵀK̃L̃1],    K̃ = K without its diagonal      Song et al. 2012, Eq. 5
+/// 1/(B (B − 3)) [tr(K̃ L̃) + 1ᵀK̃1 1ᵀL̃1/((B − 1)(B − 2)) − 2/(B − 2) 1ᵀK̃L̃1],    K̃ = K without its diagonal      Song et al. 2012
 /// ```
 ///
 /// Computed as `1/(B (B − 3)) Σ_{i≠j} A_ij B_ij` of both matrices centred so that every row sums to zero without the diagonal, which is the
@@ -50,7 +50,7 @@ pub fn unbiased(first: &Tensor, second: &Tensor) -> Tensor {
 /// HSIC of any number of groups against their joint independence (dHSIC, V-statistic); of two groups it is [`biased`].
 ///
 /// ```text
-/// 1/B² Σ_ij Π_g K^g_ij + Π_g (1/B² Σ_ij K^g_ij) − 2/B Σ_i Π_g (1/B Σ_j K^g_ij)                       Pfister et al. 2018, Def. 2.6
+/// 1/B² Σ_ij Π_g K^g_ij + Π_g (1/B² Σ_ij K^g_ij) − 2/B Σ_i Π_g (1/B Σ_j K^g_ij)                       Pfister et al. 2018
 /// ```
 ///
 /// Three means that nearly cancel: in float32 the result has an absolute error of about 1e-7 times the kernels at zero.

@@ -115,12 +115,12 @@ fn a_derived_weight_below_zero_at_any_step_is_refused() {
     }
 }
 
-/// 1 − 0.9 − 0.1 is not 0 in floating point, and no reward.
+/// −0.13 + 1.13 − 1 is −1e-16 in floating point, and no reward.
 #[test]
 fn rounding_is_no_negative_weight() {
-    for tenths in 0..=10 {
-        let alpha = f64::from(tenths) / 10.0;
-        let objective = info_vae(alpha, 1.0 - alpha);
+    for hundredths in -100..=100 {
+        let alpha = f64::from(hundredths) / 100.0;
+        let objective = info_vae(alpha, f64::from(100 - hundredths) / 100.0);
         assert!(objective.check(64, DATASET_LEN, 3).is_ok(), "alpha {alpha}");
         assert!(objective.divergence_weight_range().0.abs() < f64::MIN_POSITIVE, "alpha {alpha}");
     }

@@ -122,6 +122,16 @@ fn the_unbiased_estimate_does_not_depend_on_the_batch_size_in_the_mean() {
     }
 }
 
+/// Four points on a line, x = 0, 1 and y = 3, 6: the points of a pair with each other, and each with the other's partner across.
+#[test]
+fn the_linear_time_statistic_of_one_pair_by_hand() {
+    let kernel = Kernel::InverseMultiquadratic { bandwidth: 1.0 };
+    let points = |values: &[f64]| Tensor::from_slice(values).unsqueeze(1);
+    let of_distance = |distance: f64| 1.0 / (1.0 + distance.powi(2));
+    let expected = of_distance(1.0) + of_distance(3.0) - of_distance(6.0) - of_distance(2.0);
+    assert_number(&mmd::linear_time(&points(&[0.0, 1.0]), &points(&[3.0, 6.0]), &kernel), expected, 1e-15);
+}
+
 /// Of five rows the linear-time statistic uses four.
 #[test]
 fn an_odd_last_row_is_left_out() {
@@ -163,6 +173,29 @@ fn float32_keeps_the_value_far_from_the_origin() {
             let exact = number(&statistic(&x, &y, &kernel));
             assert_number(&statistic(&single(&x), &single(&y), &kernel), exact, 1e-5);
         }
+    }
+}
+
+/// The largest tensor that an operator is given, in the forward and the backward pass of `statistic`.
+fn largest_operand(statistic: &dyn Fn(&Tensor) -> Tensor, x: &Tensor) -> i64 {
+    let work = || Tensor::run_backward(&[statistic(x)], &[x], false, false);
+    let operators = elbo_native::recorder::record(work).expect("a recording").1;
+    let sizes = operators.iter().flat_map(|operator| &operator.shapes).map(|shape| shape.iter().product());
+    sizes.max().expect("operators")
+}
+
+/// The quadratic forms hold `[B, B]` and never `[B, B, D]`, the linear-time form `[B, D]` alone.
+#[test]
+fn memory_grows_with_pairs_and_of_the_linear_form_with_rows() {
+    let (batch, latent) = (48, 10);
+    let noise = generator(36);
+    let x = noise.normal(&[batch, latent], Kind::Float).set_requires_grad(true);
+    let y = noise.normal(&[batch, latent], Kind::Float);
+    for kernel in kernels() {
+        for statistic in [mmd::biased, mmd::unbiased] {
+            assert_eq!(largest_operand(&|x| statistic(x, &y, &kernel), &x), batch * batch);
+        }
+        assert_eq!(largest_operand(&|x| mmd::linear_time(x, &y, &kernel), &x), batch * latent);
     }
 }
 
