@@ -13,6 +13,7 @@
 //! | [`divergence`] | kernels, MMD, HSIC, covariances: regularisers that need samples or moments only |
 //! | [`estimator`] | q(z) and its marginals from one batch: MWS, uniform, MSS, Balanced |
 //! | [`identities`] | every identity of `docs/mathematics.md`, left and right side, on random models |
+//! | [`testing`] | the conformance suite for objectives, ours and yours |
 
 pub mod beta_tcvae;
 pub mod beta_vae;
@@ -28,6 +29,7 @@ pub mod info_vae;
 pub mod objective;
 pub mod single;
 pub mod wae_mmd;
+pub mod testing;
 
 pub use beta_tcvae::BetaTcVae;
 pub use beta_vae::BetaVae;

@@ -3,6 +3,7 @@
 mod blocks;
 mod closed_forms;
 mod configuration;
+mod conformance;
 mod dip_vae;
 mod golden;
 mod gradients;
@@ -18,3 +19,4 @@ mod regularisers;
 mod setting;
 mod step;
 mod unbiased;
+mod violations;
