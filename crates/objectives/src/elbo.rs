@@ -15,10 +15,10 @@ use serde::{Deserialize, Serialize};
 #[serde(from = "NoWeights", into = "NoWeights")]
 pub struct Elbo;
 
-/// Serde reads a unit struct from `null` alone, and lets unknown fields pass.
+/// The configuration `{}`. Serde reads a unit struct from `null` alone, and lets unknown fields pass.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct NoWeights {}
+pub(crate) struct NoWeights {}
 
 impl From<NoWeights> for Elbo {
     fn from(_: NoWeights) -> Self {

@@ -5,7 +5,10 @@ use elbo_core::networks::{LikelihoodName, ModelConfig, NetworkName};
 use elbo_core::optimizer::OptimizerName;
 use elbo_core::{Algorithm, BatchContext, ForwardPass, Generator, OptimizerConfig, Scalars, Vae, Weight};
 use elbo_native::recorder::{Operator, record};
-use elbo_objectives::{BetaVae, Elbo, Estimator, Objective, SingleObjective, Terms};
+use elbo_objectives::{
+    BetaVae, Capacity, Elbo, Estimator, FreeBits, Iwae, Objective, SingleObjective, StickingTheLanding, Terms,
+};
+use serde::de::DeserializeOwned;
 use tch::{Device, Kind, Tensor};
 
 const BATCH: i64 = 6;
@@ -54,6 +57,10 @@ impl Run {
     }
 }
 
+fn read<O: DeserializeOwned + Objective + 'static>(json: &str) -> Box<dyn Objective> {
+    Box::new(serde_json::from_str::<O>(json).expect("a configuration"))
+}
+
 /// Every shipped objective, one with a schedule among them.
 fn objectives() -> Vec<(String, Box<dyn Objective>)> {
     let warm_up: BetaVae =
@@ -67,6 +74,18 @@ fn objectives() -> Vec<(String, Box<dyn Objective>)> {
         all.push((format!("beta-tcvae {estimator}"), Box::new(beta_tcvae(1.0, 6.0, 1.0, estimator))));
     }
     all.extend(crate::regularisers::one_of_each());
+    let ramp = r#""start_capacity":0,"max_capacity":1.5,"ramp_steps":100"#;
+    let kl = format!(r#"{{"capacity_weight":10,{ramp},"form":"per-sample","target":"kl"}}"#);
+    let information = r#""target":"mutual-information","estimator":"mss","aggregate_kl_weight":1"#;
+    let information = format!(r#"{{"capacity_weight":1,{ramp},"form":"batch-mean",{information}}}"#);
+    all.extend([
+        ("capacity of the KL".to_owned(), read::<Capacity>(&kl)),
+        ("capacity of the information".to_owned(), read::<Capacity>(&information)),
+        ("free-bits".to_owned(), read::<FreeBits>(r#"{"free_nats":0.1,"beta":1}"#)),
+        ("iwae".to_owned(), read::<Iwae>(r#"{"samples":3,"gradient":"plain"}"#)),
+        ("iwae with dreg".to_owned(), read::<Iwae>(r#"{"samples":3,"gradient":"dreg"}"#)),
+        ("sticking-the-landing".to_owned(), read::<StickingTheLanding>("{}")),
+    ]);
     all
 }
 
