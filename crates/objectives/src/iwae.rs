@@ -42,7 +42,7 @@ pub struct Iwae {
     pub gradient: Gradient,
 }
 
-/// log w_k = log p(x|z_k) + log p(z_k) − log q(z_k|x): `[K, B]`, also for K = 1.
+/// `log w_k = log p(x|z_k) + log p(z_k) − log q(z_k|x)`: `[K, B]`, also for K = 1.
 ///
 /// # Panics
 /// For a posterior without a density.
@@ -52,12 +52,12 @@ pub fn log_weights(pass: &ForwardPass) -> Tensor {
     if log_weights.dim() == 1 { log_weights.unsqueeze(0) } else { log_weights }
 }
 
-/// log((1/K) Σ_k w_k): `[K, B]` → `[B]`.
+/// `log((1/K) Σ_k w_k)`: `[K, B]` → `[B]`.
 pub fn bound(log_weights: &Tensor) -> Tensor {
     log_weights.logsumexp(0, false) - (log_weights.size()[0] as f64).ln()
 }
 
-/// 1/Σ_k w̃_k², w̃ the normalised weights: `[K, B]` → `[B]`, between 1 and K.
+/// `1/Σ_k w̃_k²`, w̃ the normalised weights: `[K, B]` → `[B]`, between 1 and K.
 pub fn effective_sample_size(log_weights: &Tensor) -> Tensor {
     log_weights.softmax(0, None::<Kind>).square().sum_dim_intlist(0, false, None::<Kind>).reciprocal()
 }
@@ -85,7 +85,7 @@ impl Objective for Iwae {
     }
 }
 
-/// A scalar whose gradient is DReG's of the mean bound.
+/// A scalar whose gradient is the doubly reparameterised one of the mean bound.
 ///
 /// `w̃_k log p(x|z_k)` gives the decoder its due, and the encoder `w̃_k ∂_z log p(x|z_k)` along z. A linear function of z adds what is
 /// missing there to `w̃_k² ∂_z log w_k`; its slope is a constant, made of `∂_z log p(x|z)` (a backward pass of its own, which leaves the
@@ -113,7 +113,7 @@ fn per_example(values: &Tensor, pass: &ForwardPass) -> Tensor {
     values.sum(None::<Kind>) / pass.batch() as f64
 }
 
-/// ∂_z log p(x|z) for every sample on its own, in z's shape; zeros where the likelihood does not depend on z.
+/// `∂_z log p(x|z)` for every sample on its own, in z's shape; zeros where the likelihood does not depend on z.
 fn gradient_along_z(log_likelihood: &Tensor, z: &Tensor) -> Tensor {
     if !log_likelihood.requires_grad() {
         return z.zeros_like();
@@ -124,7 +124,7 @@ fn gradient_along_z(log_likelihood: &Tensor, z: &Tensor) -> Tensor {
     if gradient.defined() { gradient } else { z.zeros_like() }
 }
 
-/// ∂_z [log p(z) − log q(z|x)] = (z − μ)/σ² − z.
+/// `∂_z [log p(z) − log q(z|x)] = (z − μ)/σ² − z`.
 fn gradient_of_log_ratio(posterior: &Gaussian, z: &Tensor) -> Tensor {
     (z - &posterior.mean) * (-&posterior.log_var).exp() - z
 }

@@ -15,7 +15,7 @@ use tch::{Kind, Tensor};
 ///
 /// The parameters of log q(z|x) are held fixed; what that leaves out is the score, whose mean over z is 0. So the gradient is a
 /// **surrogate**: not the loss's draw by draw, but the ELBO's in the mean, and where q(z|x) is the true posterior its variance is 0. It is
-/// [`Iwae`](crate::Iwae) with one sample and the DReG gradient.
+/// [`Iwae`](crate::Iwae) with one sample and the gradient `dreg`.
 ///
 /// It has no weights; its configuration is `{}`. Reports `kl_sampled`, mean log q(z|x) − log p(z), beside the closed form.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]

@@ -69,7 +69,7 @@ fn the_loss_is_the_reconstruction_and_the_weighted_distance() {
     }
 }
 
-/// Below its capacity the KL is pushed up, above it down: ∂loss/∂μ_i = ∓ γ μ_i / B.
+/// Below its capacity the KL is pushed up, above it down: `∂loss/∂μ_i = ∓ γ μ_i / B`.
 #[test]
 fn the_kl_is_pushed_towards_the_capacity() {
     for (kl, sign) in [([0.5, 1.0], -1.0), ([2.5, 4.5], 1.0)] {

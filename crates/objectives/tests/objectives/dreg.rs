@@ -1,4 +1,4 @@
-//! The DReG gradient of a small model, against Tucker et al. (2019) computed another way, and against the plain bound in the mean.
+//! The doubly reparameterised gradient of a small model, against Tucker et al. (2019) computed another way, and against the plain bound in the mean.
 
 use crate::setting::{generator, number};
 use elbo_core::networks::{LikelihoodName, ModelConfig};
@@ -28,7 +28,9 @@ fn model(likelihood: LikelihoodName) -> Vae {
     let vae = config.build(IMAGE, &generator(7), Device::Cpu).expect("a model");
     // Fresh networks hardly look at z: wider weights make the weights of the samples differ.
     tch::no_grad(|| {
-        vae.parameters().iter().for_each(|(_, parameter)| drop(parameter.shallow_clone().g_mul_scalar_(2.0)))
+        for (_, mut parameter) in vae.parameters() {
+            let _ = parameter.g_mul_scalar_(2.0);
+        }
     });
     vae
 }

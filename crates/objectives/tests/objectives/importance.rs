@@ -91,7 +91,7 @@ impl LinearGaussian {
         (self.slope * self.x / self.variance(), (self.noise.powi(2) / self.variance()).ln())
     }
 
-    /// `batch` draws of K samples from N(mean, exp(log_var)); the leaves, and the pass over them.
+    /// `batch` draws of K samples from `N(mean, exp(log_var))`; the leaves, and the pass over them.
     fn pass(&self, (mean, log_var): (f64, f64), batch: i64, samples: i64, seed: u64) -> (Tensor, Tensor, ForwardPass) {
         let mean = Tensor::full([batch, 1], mean, DOUBLE).set_requires_grad(true);
         let log_var = Tensor::full([batch, 1], log_var, DOUBLE).set_requires_grad(true);
@@ -161,7 +161,7 @@ fn loss_and_gradients(objective: &dyn Objective, seed: u64) -> [Tensor; 3] {
     [loss.detach(), gradients.remove(0), log_var]
 }
 
-/// One sample with the DReG gradient is sticking the landing; their value is the sampled ELBO's.
+/// One sample with the gradient `dreg` is sticking the landing; their value is the sampled ELBO's.
 #[test]
 fn one_sample_of_dreg_is_sticking_the_landing() {
     let dreg = loss_and_gradients(&iwae(1, Gradient::Dreg), 87);
