@@ -21,13 +21,12 @@ may_use() {
     adversarial) echo "native core objectives" ;;
     evaluation) echo "native core data objectives" ;;
     runner) echo "native core data evaluation" ;;
-    extension-example) echo "native core objectives runner" ;; # what a user's crate builds on
     experiments | tests) echo "native core data objectives adversarial evaluation runner experiments" ;;
     *) return 1 ;;
     esac
 }
 
-manifests=(crates/*/Cargo.toml experiments/Cargo.toml experiments/extension/Cargo.toml tests/Cargo.toml)
+manifests=(crates/*/Cargo.toml experiments/Cargo.toml tests/Cargo.toml)
 for manifest in "${manifests[@]}"; do
     name=$(sed -n 's/^name *= *"elbo-\(.*\)"/\1/p' "$manifest" | head -n 1)
     if ! allowed=$(may_use "$name"); then
@@ -43,6 +42,15 @@ for manifest in "${manifests[@]}"; do
     [[ $name == native ]] || grep -A 1 '^\[lints\]' "$manifest" | grep -q '^workspace = true' ||
         complain "$manifest: expected [lints] workspace = true, which forbids unsafe code"
 done
+
+# What stands for a user's crate gets by with three of ours and nothing of the workspace.
+extension=experiments/extension/Cargo.toml
+while read -r dependency; do
+    [[ " core objectives runner " == *" $dependency "* ]] ||
+        complain "$extension: a user's crate needs elbo-core, elbo-objectives and elbo-runner, not elbo-$dependency"
+done < <(sed -n 's/^elbo-\([a-z-]*\).*/\1/p' "$extension")
+if grep -n 'workspace *= *true' "$extension" >&2; then complain "$extension: inherits from a workspace that a user's crate has not"; fi
+grep -q '^unsafe_code = "forbid"' "$extension" || complain "$extension: expected unsafe_code = \"forbid\" in its lints"
 
 # A build script or a macro could allow for itself what the lint forbids. Comments and strings do not count.
 while IFS=: read -r file line _; do

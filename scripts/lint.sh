@@ -25,5 +25,9 @@ part "order of the crates, unsafe code, lengths" scripts/check-layers.sh
 part "shell scripts" shell_scripts
 part "Python scripts" python_scripts
 part "format" cargo fmt --all --check
+part "format of the extension" cargo fmt --manifest-path experiments/extension/Cargo.toml --check
 part "clippy" cargo clippy --workspace --all-targets --all-features -- -D warnings
+# A workspace of its own, whose dependencies are the same and lie compiled in the same folder.
+part "clippy of the extension" cargo clippy --manifest-path experiments/extension/Cargo.toml \
+    --target-dir "${CARGO_TARGET_DIR:-target}" --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' part "documentation" cargo doc --workspace --no-deps

@@ -9,7 +9,10 @@ pub mod estimator_study;
 
 use anyhow::Result;
 use elbo_core::{Algorithm, FieldError};
-use elbo_objectives::{BetaTcVae, BetaVae, Elbo, Objective, SingleObjective};
+use elbo_objectives::{
+    BetaTcVae, BetaVae, Capacity, DipVae, Elbo, FreeBits, Hfvae, HsicVae, InfoVae, Iwae, Objective, SingleObjective,
+    StickingTheLanding, WaeMmd,
+};
 use elbo_runner::{BuildContext, Method};
 
 elbo_runner::methods! {
@@ -18,6 +21,15 @@ elbo_runner::methods! {
         "elbo" => Elbo(Elbo),
         "beta-vae" => BetaVae(BetaVae),
         "beta-tcvae" => BetaTcVae(BetaTcVae),
+        "capacity" => Capacity(Capacity),
+        "free-bits" => FreeBits(FreeBits),
+        "iwae" => Iwae(Iwae),
+        "sticking-the-landing" => StickingTheLanding(StickingTheLanding),
+        "info-vae" => InfoVae(InfoVae),
+        "wae-mmd" => WaeMmd(WaeMmd),
+        "dip-vae" => DipVae(DipVae),
+        "hsic-vae" => HsicVae(HsicVae),
+        "hfvae" => Hfvae(Hfvae),
     }
 }
 
@@ -27,6 +39,15 @@ impl Method for BuiltIn {
             Self::Elbo(objective) => single(objective, context),
             Self::BetaVae(objective) => single(objective, context),
             Self::BetaTcVae(objective) => single(objective, context),
+            Self::Capacity(objective) => single(objective, context),
+            Self::FreeBits(objective) => single(objective, context),
+            Self::Iwae(objective) => single(objective, context),
+            Self::StickingTheLanding(objective) => single(objective, context),
+            Self::InfoVae(objective) => single(objective, context),
+            Self::WaeMmd(objective) => single(objective, context),
+            Self::DipVae(objective) => single(objective, context),
+            Self::HsicVae(objective) => single(objective, context),
+            Self::Hfvae(objective) => single(objective, context),
         }
     }
 }

@@ -1,11 +1,11 @@
 //! Trains this crate's method: the whole binary.
 
-use elbo_extension_example::Methods;
+use renyi_vae::Methods;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
     elbo_runner::cli::train::<Methods>(
-        "Trains a VAE with some nats of its KL free of charge.",
-        "Example:\n  free-nats experiments/extension/free_nats_sprites.json",
+        "Trains a VAE by the Rényi bound of K samples.",
+        "Example:\n  renyi renyi_sprites.json --set method.alpha=0.5",
     )
 }

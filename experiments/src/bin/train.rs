@@ -14,7 +14,8 @@ const EPILOGUE: &str = "Examples:
   train experiments/configs/first.json --set train.steps=4000 --resume
   train --resume --run-dir runs/first
 
-Methods:    elbo, beta-vae, beta-tcvae
+Methods:    elbo, beta-vae, beta-tcvae, capacity, free-bits, iwae, sticking-the-landing,
+            info-vae, wae-mmd, dip-vae, hsic-vae, hfvae
 Networks:   burgess (32×32 and 64×64), locatello (64×64), mlp
 Data:       sprites (rendered, nothing to download), mnist, fashion-mnist, idx, npz, images
 Schedules:  a weight or learning rate may be a number, or an object such as

@@ -17,6 +17,7 @@ mod identities;
 mod importance;
 mod info_vae;
 mod kernels;
+mod learnt_scale;
 mod mathematics;
 mod mmd;
 mod properties;

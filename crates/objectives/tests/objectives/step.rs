@@ -57,12 +57,12 @@ impl Run {
     }
 }
 
-fn read<O: DeserializeOwned + Objective + 'static>(json: &str) -> Box<dyn Objective> {
+pub(crate) fn read<O: DeserializeOwned + Objective + 'static>(json: &str) -> Box<dyn Objective> {
     Box::new(serde_json::from_str::<O>(json).expect("a configuration"))
 }
 
 /// Every shipped objective, one with a schedule among them.
-fn objectives() -> Vec<(String, Box<dyn Objective>)> {
+pub(crate) fn objectives() -> Vec<(String, Box<dyn Objective>)> {
     let warm_up: BetaVae =
         serde_json::from_str(r#"{"beta":{"schedule":"cosine","from":0,"to":4,"steps":10}}"#).expect("a warm-up");
     let mut all: Vec<(String, Box<dyn Objective>)> = vec![

@@ -91,8 +91,12 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
     if config.train.evaluate_every > 0 {
         // Refused now rather than at the first evaluation.
         let (field, rows) = evaluated(config, data);
-        let fits = algorithm.check(batch.min(rows), rows);
-        fits.map_err(|error| misfit(origin, &format!("{field}: too few examples to evaluate"), &error))?;
+        if let Err(error) = algorithm.check(batch.min(rows), rows) {
+            // The method's own fields were held against the training set, and it is not trained on these examples.
+            if error.downcast_ref::<FieldError>().is_none() {
+                return Err(misfit(origin, &format!("{field}: too few examples to evaluate"), &error).into());
+            }
+        }
     }
     let noise = generator(device, config.seed, Stream::Training)?;
     let order = BatchOrder::new(length, batch, &noise).map_err(|error| data_error(origin, error))?;
