@@ -33,8 +33,7 @@ const EQUILIBRIUM: Claim =
 pub(super) fn check(ledger: &mut Ledger, model: &Discrete, random: &mut Random) {
     let prior = &model.prior;
     // One example and some states: the maximisation is the dear part. The other claims take T* in closed form from here on.
-    for z in 0..model.states().min(8) {
-        let (q, p) = (model.encoder[0][z], prior[z]);
+    for (q, p) in model.encoder[0].iter().copied().zip(prior.iter().copied()).take(8) {
         ledger.compare(OPTIMUM, classifier(q, p), q.ln() - p.ln());
     }
     let best = |x: usize, z: usize| model.encoder[x][z].ln() - prior[z].ln();
@@ -86,7 +85,7 @@ fn check_moments(ledger: &mut Ledger, random: &mut Random) {
     ledger.compare(MOMENTS, over_all(&|z| (z - mean).powi(2)), expected);
 }
 
-/// The encoder is a softmax of one parameter φ_k a state; for models of few states.
+/// The encoder is a softmax of one parameter `φ_k` a state; for models of few states.
 pub(super) fn check_gradients(ledger: &mut Ledger, model: &Discrete) {
     let prior = &model.prior;
     for x in 0..2 {

@@ -66,7 +66,7 @@ impl Discrete {
         (0..self.values()).map(|value| self.data_mean(|x| f64::from(u8::from(x == value)))).collect()
     }
 
-    /// q(z) = 1/N Σ_n q(z|x_n).
+    /// `q(z) = 1/N Σ_n q(z|x_n)`.
     pub fn aggregate(&self) -> Vec<f64> {
         (0..self.states()).map(|z| self.data_mean(|x| self.encoder[x][z])).collect()
     }

@@ -26,7 +26,7 @@ const KL_BETWEEN: Claim =
 /// Pixels are few, so that all pictures can be listed.
 pub(super) fn check(ledger: &mut Ledger, random: &mut Random) {
     let logits: Vec<f64> = (0..4).map(|_| 3.0 * random.normal()).collect();
-    let pictures: Vec<f64> = (0..64).map(|i| f64::from((i / 4 >> (i % 4)) & 1)).collect();
+    let pictures: Vec<f64> = (0..64).map(|i| f64::from(((i / 4) >> (i % 4)) & 1)).collect();
     let pictures = Tensor::from_slice(&pictures).view([16, 4]);
     let per_pixel = bernoulli_log_density(&pictures, &Tensor::from_slice(&logits).expand([16, 4], false));
     ledger.compare(BERNOULLI, number(&per_pixel.sum_dim_intlist(1, false, None).exp()), 1.0);

@@ -152,9 +152,9 @@ fn check_constants(
 fn check_average(ledger: &mut Ledger, mss: &[f64], balanced: &[f64], row: usize) {
     let size = mss.len();
     let others: Vec<f64> = (0..size).filter(|&j| j != row).map(|j| mss[j]).collect();
-    for j in 0..size {
+    for (j, &balanced) in balanced.iter().enumerate() {
         let averaged = if j == row { mss[row] } else { mean(&others) };
-        ledger.compare(AVERAGE, averaged, balanced[j]);
+        ledger.compare(AVERAGE, averaged, balanced);
     }
 }
 

@@ -32,7 +32,7 @@ struct Posteriors(Vec<Vec<(f64, f64)>>);
 impl Posteriors {
     fn random(random: &mut Random, dimensions: usize) -> Self {
         let mut one = || (random.uniform(-1.2, 1.2), random.uniform(0.5, 1.1));
-        let examples = 3 + (one().0 > 0.0) as usize + 2 * (one().0 > 0.0) as usize;
+        let examples = 3 + (one().0.abs() * 3.0) as usize;
         Self((0..examples).map(|_| (0..dimensions).map(|_| one()).collect()).collect())
     }
 
@@ -40,13 +40,17 @@ impl Posteriors {
         self.0.len() as f64
     }
 
+    /// Mean over examples.
+    fn mean(&self, f: impl Fn(&[(f64, f64)]) -> f64) -> f64 {
+        self.0.iter().map(|example| f(example)).sum::<f64>() / self.len()
+    }
+
     /// `E KL(q(z|x) ‖ N(0, I))`, the library's closed form.
     fn mean_kl(&self) -> f64 {
-        let kl = |example: &Vec<(f64, f64)>| {
+        self.mean(|example| {
             let (means, deviations): (Vec<f64>, Vec<f64>) = example.iter().copied().unzip();
             library::kl_to_prior(&means, &deviations)
-        };
-        self.0.iter().map(kl).sum::<f64>() / self.len()
+        })
     }
 }
 
@@ -127,9 +131,8 @@ pub(super) fn check_plane(ledger: &mut Ledger, random: &mut Random) {
 
 /// `Cov[μ]_de + [d = e] E[σ_d²]`.
 fn covariance(posteriors: &Posteriors, d: usize, e: usize) -> f64 {
-    let mean = |f: &dyn Fn(&Vec<(f64, f64)>) -> f64| posteriors.0.iter().map(f).sum::<f64>() / posteriors.len();
-    let of_means = mean(&|q| q[d].0 * q[e].0) - mean(&|q| q[d].0) * mean(&|q| q[e].0);
-    if d == e { of_means + mean(&|q| q[d].1.powi(2)) } else { of_means }
+    let of_means = posteriors.mean(|q| q[d].0 * q[e].0) - posteriors.mean(|q| q[d].0) * posteriors.mean(|q| q[e].0);
+    if d == e { of_means + posteriors.mean(|q| q[d].1.powi(2)) } else { of_means }
 }
 
 /// The library's densities of a batch that is the whole data set, against the mixture written out.
@@ -145,11 +148,10 @@ fn check_library(ledger: &mut Ledger, random: &mut Random) {
     let densities = Densities::estimate(Estimator::Balanced, &Gaussian::new(mean, log_var), &z, examples);
     let (joint, marginals) = (library::numbers(&densities.joint), library::numbers(&densities.marginals));
     for (i, z) in samples.chunks(2).enumerate() {
-        let at = |q: &Vec<(f64, f64)>, d: usize| log_normal(z[d], q[d].0, q[d].1).exp();
-        let mean = |f: &dyn Fn(&Vec<(f64, f64)>) -> f64| posteriors.0.iter().map(f).sum::<f64>() / posteriors.len();
-        ledger.compare(EXACT, joint[i], mean(&|q| at(q, 0) * at(q, 1)).ln());
+        let at = |q: &[(f64, f64)], d: usize| log_normal(z[d], q[d].0, q[d].1).exp();
+        ledger.compare(EXACT, joint[i], posteriors.mean(|q| at(q, 0) * at(q, 1)).ln());
         for d in 0..2 {
-            ledger.compare(EXACT, marginals[2 * i + d], mean(&|q| at(q, d)).ln());
+            ledger.compare(EXACT, marginals[2 * i + d], posteriors.mean(|q| at(q, d)).ln());
         }
     }
 }
