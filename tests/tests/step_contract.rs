@@ -39,18 +39,48 @@ fn check(name: &str, config: &Value) {
 #[test]
 fn every_shipped_configuration_keeps_the_step_contract() {
     single_thread();
-    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/configs");
-    let mut count = 0;
-    for entry in fs::read_dir(configs).expect("configs") {
-        let path = entry.expect("an entry").path();
-        if path.extension().is_none_or(|extension| extension != "json") {
-            continue;
-        }
-        let config: Value = serde_json::from_slice(&fs::read(&path).expect("bytes")).expect("JSON");
-        check(config["name"].as_str().expect("a name"), &shrunk(config.clone()));
-        count += 1;
+    let shipped = shipped();
+    for (name, config) in &shipped {
+        check(name, &shrunk(config.clone()));
     }
-    assert!(count >= 6, "{count} configurations");
+    assert!(shipped.len() >= 30, "{} configurations", shipped.len());
+}
+
+/// Name and content of every shipped configuration.
+fn shipped() -> Vec<(String, Value)> {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/configs");
+    let paths = fs::read_dir(configs).expect("configs").map(|entry| entry.expect("an entry").path());
+    let mut all: Vec<(String, Value)> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let config: Value = serde_json::from_slice(&fs::read(&path).expect("bytes")).expect("JSON");
+            (config["name"].as_str().expect("a name").to_owned(), config)
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
+/// Every method of the shipped configurations with the likelihoods that have a scale to learn, on a small network.
+#[test]
+fn every_method_works_with_learnt_scales() {
+    single_thread();
+    let mut methods: Vec<Value> = Vec::new();
+    for (_, config) in shipped() {
+        if !methods.iter().any(|method| method == &config["method"]) {
+            methods.push(config["method"].clone());
+        }
+    }
+    assert!(methods.len() >= 14, "{} methods", methods.len());
+    for method in methods {
+        for likelihood in ["gaussian", "laplace"] {
+            let model = json!({ "network": "mlp", "latent": 10, "likelihood": likelihood, "sigma": "learnt", "encoder_hidden": [16],
+                "encoder_activation": "relu", "decoder_hidden": [16], "decoder_activation": "tanh" });
+            let config = json!({ "name": "scale", "seed": 1, "precision": "float32", "data": {}, "method": method, "model": model,
+                "optimizer": { "name": "adam", "learning_rate": 1e-3 } });
+            check(&format!("{} with a learnt {likelihood}", method["name"]), &shrunk(config));
+        }
+    }
 }
 
 /// Each estimator, optimiser and likelihood, and weights on schedules.
@@ -78,6 +108,14 @@ fn every_choice_keeps_the_step_contract() {
             check(estimator, &base(&method, &mlp("bernoulli", Value::Null), &adam));
         }
     }
+    // The exact estimator takes the whole data set as its batch: eight pictures.
+    let method =
+        json!({ "name": "beta-tcvae", "mi_weight": 1.0, "tc_weight": 6.0, "dw_kl_weight": 1.0, "estimator": "exact" });
+    let mut exact = base(&method, &mlp("bernoulli", Value::Null), &adam);
+    exact["data"]["subset"] =
+        json!({ "shape": "0", "scale": "0,5", "orientation": "0", "position_x": "0,31", "position_y": "0,31" });
+    exact["train"]["evaluate_subset"] = json!(8);
+    check("exact", &exact);
     let elbo = json!({ "name": "elbo" });
     for (likelihood, sigma) in [("gaussian", json!(0.1)), ("gaussian", json!("learnt")), ("laplace", json!("learnt"))] {
         check(likelihood, &base(&elbo, &mlp(likelihood, sigma), &adam));
