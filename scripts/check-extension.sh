@@ -47,10 +47,17 @@ CARGO_TARGET_DIR=$(cd "${CARGO_TARGET_DIR:-.}" && pwd)
 export CARGO_TARGET_DIR=$CARGO_TARGET_DIR/extension
 # Nothing but the crate's own configuration says where libtorch is.
 unset LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LD_LIBRARY_PATH RUSTFLAGS CARGO_ENCODED_RUSTFLAGS
+# The compiler is this checkout's: whether another one does is another question.
+if command -v rustup >/dev/null; then
+    RUSTUP_TOOLCHAIN=$(rustup show active-toolchain)
+    export RUSTUP_TOOLCHAIN=${RUSTUP_TOOLCHAIN%% *}
+fi
 cd "$work/vae"
 started=$SECONDS
 # What this workspace was built from is at hand already; on another machine the registry is asked once.
-cargo fetch --quiet --locked --offline 2>/dev/null || cargo fetch --quiet --locked || fail "its dependencies cannot be fetched"
+host=$(rustc -vV | sed -n 's/^host: //p')
+cargo fetch --quiet --locked --target "$host" --offline 2>/dev/null || cargo fetch --quiet --locked --target "$host" ||
+    fail "its dependencies cannot be fetched"
 cargo test --locked --offline || fail "its tests do not pass outside the repository"
 "$CARGO_TARGET_DIR/debug/renyi" --help >/dev/null || fail "its program does not start without cargo: the rpath of the README is wrong"
 cd "$root"

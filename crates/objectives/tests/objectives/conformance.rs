@@ -76,6 +76,9 @@ fn table() -> Vec<Case> {
             table.push(case::<BetaTcVae>("beta-tcvae", &json));
         }
     }
+    for (name, objective) in crate::regularisers::all() {
+        table.push(Case { name, objective, plain: None, batch: 6, dataset_len: 50, latent: 3 });
+    }
     table
 }
 
