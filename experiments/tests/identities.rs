@@ -18,10 +18,10 @@ fn all_hold_and_the_last_line_counts_them() {
 
 #[test]
 fn json_is_one_object_and_all_of_standard_output() {
-    let output = binary("identities").args(["--models", "3", "--seed", "9", "--json"]).output().expect("runs");
+    let output = binary("identities").args(["--models", "6", "--seed", "9", "--json"]).output().expect("runs");
     assert_eq!(output.status.code(), Some(0));
     let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
-    assert_eq!((&report["seed"], &report["models"], &report["fail"]), (&9.into(), &3.into(), &0.into()));
+    assert_eq!((&report["seed"], &report["models"], &report["fail"]), (&9.into(), &6.into(), &0.into()));
     let checks = report["checks"].as_array().expect("checks");
     assert_eq!(report["count"], checks.len());
     assert_eq!(report["hold"], checks.len());
@@ -36,7 +36,7 @@ fn json_is_one_object_and_all_of_standard_output() {
 #[test]
 fn the_seed_decides_the_models() {
     let run = |seed: &str| {
-        let arguments = ["--models", "2", "--only", "evidence", "--json", "--seed", seed];
+        let arguments = ["--models", "5", "--only", "evidence", "--json", "--seed", seed];
         binary("identities").args(arguments).output().expect("runs").stdout
     };
     assert_eq!(run("5"), run("5"));
@@ -48,7 +48,7 @@ fn the_seed_decides_the_models() {
 fn a_check_that_fails_is_named_and_exits_with_one() {
     for tolerance in ["0", "1e-30"] {
         let output =
-            binary("identities").args(["--models", "2", "--json", "--tolerance", tolerance]).output().expect("runs");
+            binary("identities").args(["--models", "5", "--json", "--tolerance", tolerance]).output().expect("runs");
         assert_eq!(output.status.code(), Some(1));
         let report: Value = serde_json::from_slice(&output.stdout).expect("one JSON object");
         assert!(report["fail"].as_u64().expect("a count") > 10);
@@ -60,11 +60,11 @@ fn a_check_that_fails_is_named_and_exits_with_one() {
 
 #[test]
 fn bad_options_are_refused() {
-    for arguments in [["--models", "0"], ["--tolerance", "-1"], ["--tolerance", "NaN"], ["--seed", "one"]] {
+    for arguments in [["--models", "4"], ["--tolerance", "-1"], ["--tolerance", "NaN"], ["--seed", "one"]] {
         let output = binary("identities").args(arguments).output().expect("runs");
         assert_eq!(output.status.code(), Some(2), "{arguments:?}");
         assert!(output.stdout.is_empty() && String::from_utf8_lossy(&output.stderr).contains(arguments[0]));
     }
-    let line = refusal(binary("identities").args(["--models", "1", "--only", "nothing"]), 2);
+    let line = refusal(binary("identities").args(["--models", "5", "--only", "nothing"]), 2);
     assert_eq!(line, "--only: no check and no section of that name: nothing");
 }

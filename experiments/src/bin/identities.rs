@@ -17,8 +17,8 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
-    /// Random models of each family (of families on a plane, a tenth of it)
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    /// Random models of each family, 5 or more (of families on a plane, a tenth of it)
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(5..=100_000))]
     models: u32,
     /// Seed of the models
     #[arg(long, value_name = "SEED", default_value_t = 1)]

@@ -56,9 +56,12 @@ pub(super) fn check(ledger: &mut Ledger, model: &Discrete, random: &mut Random) 
         let nwj = |t: &dyn Fn(usize) -> f64| expectation(q, t) - expectation(prior, |z| t(z).exp()) + 1.0;
         ledger.compare(NWJ_TIGHT, nwj(&|z| best(x, z)), divergence);
         ledger.compare(NWJ, nwj(&|z| best(x, z) + errors[z]), divergence);
-        let wrong = expectation(q, |z| best(x, z) + errors[z]);
-        ledger.compare(NOT_KL, wrong, divergence);
-        ledger.compare(NOT_UPPER, divergence, wrong);
+        // An error and its negative: one of them is above the KL and the other below.
+        for sign in [1.0, -1.0] {
+            let wrong = expectation(q, |z| best(x, z) + sign * errors[z]);
+            ledger.compare(NOT_KL, wrong, divergence);
+            ledger.compare(NOT_UPPER, divergence, wrong);
+        }
         let (joint, contrast) = (model.joint(x), random.distribution(model.states()));
         let contrasted = |z: usize| -(q[z].ln() - contrast[z].ln()) + joint[z].ln() - contrast[z].ln();
         ledger.compare(CONTRAST, expectation(q, contrasted), model.elbo(x));
