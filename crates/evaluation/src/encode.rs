@@ -1,7 +1,7 @@
 //! A model's codes of a data set, and an algorithm's terms over it: every image once, the last short batch included.
 
 use crate::exact::Samples;
-use elbo_core::{FieldError, Algorithm, BatchContext, Gaussian, Generator, Posterior, Scalars, Vae};
+use elbo_core::{Algorithm, BatchContext, FieldError, Gaussian, Generator, Posterior, Scalars, Vae};
 use elbo_data::Images;
 use tch::{Kind, Tensor};
 
