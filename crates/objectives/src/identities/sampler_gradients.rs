@@ -85,7 +85,8 @@ fn integral(row: Divergence, kinks_of: Sampler, f: impl Fn(f64) -> f64) -> f64 {
 }
 
 pub(super) fn check(ledger: &mut Ledger, random: &mut Random) {
-    let sampler = Sampler { mean: random.uniform(0.3, 0.8), deviation: random.uniform(0.85, 1.15) };
+    // The χ² diverge at deviations √2 and 1/√2; numerical derivatives need some distance from there.
+    let sampler = Sampler { mean: random.uniform(0.3, 0.8), deviation: random.uniform(0.9, 1.11) };
     for (name, row) in ROWS {
         for which in 0..2 {
             let [truth, path, plug_in] = sampler.gradients(row, which);
