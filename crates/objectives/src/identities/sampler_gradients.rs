@@ -85,9 +85,14 @@ fn integral(row: Divergence, kinks_of: Sampler, f: impl Fn(f64) -> f64) -> f64 {
 }
 
 pub(super) fn check(ledger: &mut Ledger, random: &mut Random) {
-    let sampler = Sampler { mean: random.uniform(0.3, 0.8), deviation: random.uniform(0.85, 1.15) };
+    // The χ² diverge at deviations √2 and 1/√2; numerical derivatives need some distance from there.
+    let sampler = Sampler { mean: random.uniform(0.3, 0.8), deviation: random.uniform(0.9, 1.11) };
     for (name, row) in ROWS {
-        for which in 0..2 {
+        // At equal deviations P and Q cross once. Otherwise they cross far out as well, and numerical derivatives of the total variation lose
+        // digits there.
+        let kinked = row == Divergence::TotalVariation;
+        let sampler = if kinked { Sampler { deviation: 1.0, ..sampler } } else { sampler };
+        for which in 0..if kinked { 1 } else { 2 } {
             let [truth, path, plug_in] = sampler.gradients(row, which);
             ledger.compare(GRADIENT.of(name), truth, path);
             let right = row == Divergence::Kl;
