@@ -136,7 +136,7 @@ impl<'a> Conformance<'a> {
         self
     }
 
-    /// Says that the objective's gradient is a surrogate (DReG is one): not its loss's, draw by draw, but equal to `plain`'s in the mean
+    /// Says that the objective's gradient is a surrogate (`dreg` is one): not its loss's, draw by draw, but equal to `plain`'s in the mean
     /// over the noise of z. That is what is checked then: along a random direction of mean, of log-variance and of a decoder's parameter,
     /// over 4000 draws of z, within 3 standard errors.
     pub fn surrogate_of(mut self, plain: &'a dyn Objective) -> Self {
