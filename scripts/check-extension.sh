@@ -14,13 +14,13 @@ fail() {
     exit 1
 }
 
-# block NAME: the fenced block of the README below the line that holds `NAME` and nothing else.
+# block NAME [README]: the fenced block of the README below the line that holds `NAME` and nothing else.
 block() {
     awk -v heading="\`$1\`" '
         inside && /^```/ { exit }
         inside { print }
         $0 == heading { found = 1; next }
-        found && /^```/ { inside = 1; found = 0 }' "$extension/README.md"
+        found && /^```/ { inside = 1; found = 0 }' "${2:-$extension/README.md}"
 }
 
 # The README shows the crate whole: word for word.
@@ -28,6 +28,10 @@ for file in Cargo.toml src/lib.rs src/main.rs tests/conformance.rs renyi_sprites
     shown=$(block "$file" | sed "s|$placeholder/|../../|")
     [[ -n $shown ]] || fail "$extension/README.md does not show $file"
     diff <(echo "$shown") "$extension/$file" >&2 || fail "$extension/README.md shows another $file than there is (above)"
+done
+# So does this repository's, in part.
+for file in src/lib.rs src/main.rs .cargo/config.toml; do
+    diff <(block "$file" README.md) <(block "$file") >&2 || fail "README.md shows another $file than $extension/README.md (above)"
 done
 code=$(grep -cvE '^[[:space:]]*(//.*)?$' "$extension/src/main.rs")
 ((code <= 30)) || fail "$extension/src/main.rs has $code lines of code, more than the 30 that are promised"

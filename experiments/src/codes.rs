@@ -81,7 +81,10 @@ impl CodeFile {
     }
 }
 
-/// Refuses a value of a command line: `--option: message`.
+/// Refuses a value of a command line.
+///
+/// # Errors
+/// Always: `--option: message`.
 pub fn refuse<T>(option: &str, message: impl std::fmt::Display) -> Result<T> {
     Err(InputError::new(format!("{option}: {message}")).into())
 }

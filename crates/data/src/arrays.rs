@@ -40,7 +40,11 @@ pub struct Array<T> {
 
 impl std::fmt::Debug for ArrayFile {
     fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        formatter.debug_struct("ArrayFile").field("path", &self.path).field("names", &self.names()).finish()
+        formatter
+            .debug_struct("ArrayFile")
+            .field("path", &self.path)
+            .field("names", &self.names())
+            .finish_non_exhaustive()
     }
 }
 

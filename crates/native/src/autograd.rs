@@ -30,7 +30,7 @@ struct Closure {
 /// let x = Tensor::from_slice(&[0.0_f64, 1.0]).set_requires_grad(true);
 /// let exp = no_grad(|| x.exp());
 /// let kept = exp.detach();
-/// let exp = elbo_native::with_gradient(&[&x], vec![exp], move |cotangents| {
+/// let exp = elbo_native::with_gradient(&[&x], &[exp], move |cotangents| {
 ///     vec![cotangents[0].as_ref().map(|cotangent| cotangent * &kept)]
 /// })?;
 /// exp[0].sum(None::<Kind>).backward();
@@ -43,7 +43,7 @@ struct Closure {
 /// the backward pass, and so does a second differentiation (`create_graph`).
 pub fn with_gradient(
     inputs: &[&Tensor],
-    outputs: Vec<Tensor>,
+    outputs: &[Tensor],
     backward: impl Fn(&[Option<Tensor>]) -> Vec<Option<Tensor>> + Send + 'static,
 ) -> Result<Vec<Tensor>> {
     if inputs.is_empty() || outputs.is_empty() {
@@ -53,7 +53,7 @@ pub fn with_gradient(
         return Err(Error::new("an output with a gradient by hand was computed with a graph already"));
     }
     let input_pointers: Vec<Borrowed> = inputs.iter().map(|tensor| tensor.as_ptr()).collect();
-    let output_pointers = shim::pointers(&outputs);
+    let output_pointers = shim::pointers(outputs);
     let closure = Box::new(Closure { backward: Box::new(backward), inputs: inputs.len() });
     let mut raw = vec![std::ptr::null_mut(); outputs.len()];
     // SAFETY: the pointers are of living tensors, with their numbers; `raw` has a place for each output. C++ owns the closure from here on

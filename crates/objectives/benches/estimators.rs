@@ -109,14 +109,12 @@ fn memory() {
 
 fn main() {
     elbo_native::initialise();
-    match std::env::var(CHILD) {
-        Ok(task) => child(&task),
-        Err(_) => {
-            time();
-            // `cargo test` runs benchmarks once, to see that they work.
-            if std::env::args().any(|argument| argument == "--bench") {
-                memory();
-            }
-        }
+    if let Ok(task) = std::env::var(CHILD) {
+        return child(&task);
+    }
+    time();
+    // `cargo test` runs benchmarks once, to see that they work.
+    if std::env::args().any(|argument| argument == "--bench") {
+        memory();
     }
 }

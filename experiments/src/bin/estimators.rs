@@ -14,6 +14,7 @@ use elbo_runner::config::DeviceChoice;
 use elbo_runner::files::write_atomically;
 use elbo_runner::{TrainedRun, cli, device, terminal};
 use serde_json::json;
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -92,14 +93,14 @@ fn run(arguments: &Arguments) -> Result<()> {
     let mut text = String::new();
     for codes in &all {
         let rows = measure(codes, &settings, &noise, &mut say)?;
-        text += &format!("{}\n", report::table(codes, &rows));
+        writeln!(text, "{}", report::table(codes, &rows))?;
         measured.extend(rows);
     }
     let words = report::words(&measured);
     let (csv, picture) = (arguments.out.join("estimators.csv"), arguments.out.join("estimators.png"));
     write_atomically(&csv, &as_csv(&measured)?)?;
     write_atomically(&picture, &report::picture(&all, &measured)?.png())?;
-    text += &format!("{}\n\n{words}\n\n{}\n{}\n", report::LEGEND, csv.display(), picture.display());
+    writeln!(text, "{}\n\n{words}\n\n{}\n{}", report::LEGEND, csv.display(), picture.display())?;
     let object = json!({ "settings": settings, "data_size": size, "seed": arguments.seed, "measurements": measured, "words": words });
     terminal::present(&text, arguments.json.then_some(&object))?;
     Ok(())

@@ -189,7 +189,10 @@ pub fn words(measured: &[Measurement]) -> String {
     let mut order: Vec<(&str, (f64, f64, f64))> =
         ["mws", "mss", "balanced"].iter().filter_map(|name| Some((*name, rank(name)?))).collect();
     order.sort_by(|a, b| b.1.0.total_cmp(&a.1.0));
-    if let Some((best, _)) = order.first() {
+    if let Some((_, (highest, _, _))) = order.first() {
+        // Those that no one could tell apart by their direction.
+        let best: Vec<&str> =
+            order.iter().filter(|(_, (cosine, _, _))| highest - cosine < 0.02).map(|(name, _)| *name).collect();
         let described: Vec<String> = order
             .iter()
             .map(|(name, (cosine, length, spread))| {
@@ -199,8 +202,9 @@ pub fn words(measured: &[Measurement]) -> String {
             .collect();
         let _ = write!(
             text,
-            "\nTo train with: {best}, whose mean gradient of the total correlation at B = {usual} points most nearly where the exact one does \
-             (cosine × length, and noise of one batch relative to it: {}).",
+            "\nTo train with: {}, whose mean gradient of the total correlation at B = {usual} points most nearly where the exact one does \
+             (mean over the data sets of cosine × length, and noise of one batch, in lengths of the exact gradient: {}).",
+            best.join(" or "),
             described.join("; ")
         );
     }

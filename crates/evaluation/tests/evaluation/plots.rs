@@ -66,8 +66,8 @@ fn points_stand_where_their_values_are() {
         let centres = centres(x_scale, y_scale, points);
         let (first, middle, last) = (centres[0], centres[1], centres[2]);
         assert!(last.0 > first.0 + 200.0 && last.1 < first.1 - 100.0, "{x_scale:?} {y_scale:?}: {centres:?}");
-        assert!(((first.0 + last.0) / 2.0 - middle.0).abs() < 2.0, "{x_scale:?}: {centres:?}");
-        assert!(((first.1 + last.1) / 2.0 - middle.1).abs() < 2.0, "{y_scale:?}: {centres:?}");
+        assert!((f64::midpoint(first.0, last.0) - middle.0).abs() < 2.0, "{x_scale:?}: {centres:?}");
+        assert!((f64::midpoint(first.1, last.1) - middle.1).abs() < 2.0, "{y_scale:?}: {centres:?}");
     }
 }
 

@@ -73,13 +73,13 @@ impl Estimator {
             let densities = problem.log_densities();
             (problem, densities)
         });
-        let outputs = vec![densities.groups.shallow_clone(), densities.marginals.shallow_clone()];
+        let outputs = [densities.groups.shallow_clone(), densities.marginals.shallow_clone()];
         let kept = LogDensities { groups: densities.groups.detach(), marginals: densities.marginals.detach() };
         let backward = move |cotangents: &[Option<Tensor>]| {
             problem.gradients(&kept, cotangents[0].as_ref(), cotangents[1].as_ref()).map(Some).into()
         };
         let inputs = [points.z, &posterior.mean, &posterior.log_var];
-        let outputs = elbo_native::with_gradient(&inputs, outputs, backward);
+        let outputs = elbo_native::with_gradient(&inputs, &outputs, backward);
         let [groups, marginals] = outputs
             .expect("inputs and outputs are there, and the outputs have no graph")
             .try_into()

@@ -42,7 +42,7 @@ impl Estimator {
             None => vec![None, None, None],
             Some(cotangent) => products.gradients(&joint, &cotangent.to_kind(Kind::Double)).map(Some).into(),
         };
-        let outputs = elbo_native::with_gradient(&[z, &posterior.mean, &posterior.log_var], vec![output], backward);
+        let outputs = elbo_native::with_gradient(&[z, &posterior.mean, &posterior.log_var], &[output], backward);
         outputs.expect("inputs and an output are there, and it has no graph").remove(0)
     }
 }

@@ -7,6 +7,7 @@ mod configuration;
 mod conformance;
 mod dip_vae;
 mod dreg;
+mod estimator_exact;
 mod free_bits;
 mod golden;
 mod gradients;

@@ -44,7 +44,19 @@ pub fn unit(tag: &str) -> &'static str {
 
 /// Whether a term is a log-probability or made of such, and so in nats.
 fn is_in_nats(name: &str) -> bool {
-    let terms = ["estimate", "kl_per_dimension", "loss", "elbo", "reconstruction", "kl", "log_likelihood"];
+    let terms = [
+        "estimate",
+        "kl_per_dimension",
+        "loss",
+        "elbo",
+        "reconstruction",
+        "kl",
+        "kl_sampled",
+        "log_likelihood",
+        "iwae_bound",
+        "capacity_gap",
+        "free_bits_kl",
+    ];
     let exact = ["mutual_information", "total_correlation", "dimension_wise_kl", "standard_error"];
     let first = name.split('/').next().unwrap_or(name);
     terms.contains(&first) || exact.contains(&first)
