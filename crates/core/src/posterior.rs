@@ -120,8 +120,10 @@ pub fn kl_between_normals(mean: &Tensor, log_var: &Tensor, other_mean: &Tensor, 
 }
 
 /// `log N(z_d; mean_d, exp(log_var_d))` in nats per coordinate. Shapes broadcast against each other.
+///
+/// The difference is scaled before it is squared: 1/σ² overflows in float32 where log σ² < −88, 1/σ does not.
 pub fn normal_log_density(z: &Tensor, mean: &Tensor, log_var: &Tensor) -> Tensor {
-    ((z - mean).square() * (-log_var).exp() + log_var + LOG_2_PI) * -0.5
+    (((z - mean) * (log_var * -0.5).exp()).square() + log_var + LOG_2_PI) * -0.5
 }
 
 /// log N(z; 0, I) in nats: `[.., D]` → `[..]`.

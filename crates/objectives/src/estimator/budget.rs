@@ -8,18 +8,13 @@ pub struct MemoryBudget(pub usize);
 
 /// Tensors of a block's size that are alive at a time, in the backward pass.
 const TENSORS: usize = 3;
-/// From this many elements on libtorch splits every operator between its threads, which then wait for each other at its end.
-const SPLIT_BY_LIBTORCH: usize = 32_768;
 
 impl MemoryBudget {
-    /// What is fast on a device.
-    ///
-    /// On a CPU a block stays in the cache of a core, and below the size from which libtorch would split every operator between its threads:
-    /// the blocks themselves are spread over the threads, which wait for each other once. A GPU takes enough to be filled.
+    /// What is fast on a device: on a CPU a block stays in the cache and is large beside what calling an operator costs; a GPU takes enough
+    /// to be filled.
     pub fn of(device: Device) -> Self {
         match device {
             Device::Cuda(_) => Self(1 << 30),
-            _ if tch::get_num_threads() > 1 => Self(TENSORS * (SPLIT_BY_LIBTORCH - 1) * size_of::<f32>()),
             _ => Self(3 << 20),
         }
     }
@@ -31,9 +26,7 @@ impl MemoryBudget {
         let pairs = (self.elements(kind) / latent.max(1)).max(1);
         let columns = components.min(pairs / POINTS).max(1);
         let rows = (pairs / columns).clamp(1, points.max(1));
-        // Blocks of one size, where a short last one would leave a thread idle.
-        let blocks = (points + rows - 1) / rows;
-        ((points + blocks - 1) / blocks.max(1), columns)
+        (rows, columns)
     }
 
     /// Points whose `width` numbers each fit the budget; at least one.
