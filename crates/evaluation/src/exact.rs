@@ -9,12 +9,14 @@
 //! log q(z) and every `log q(z_d)` are evaluated exactly, as mixtures over all N encodings; the expectation is the mean over S samples of
 //! q(z), and all the error there is. It is reported: an [`Estimate`] is a value with its standard error.
 //!
-//! The work is N·S·D exponentials, over blocks that fit a [`MemoryBudget`]: N = 20 000, S = 2000, D = 10 takes one to three seconds on two
-//! CPU cores; memory does not grow with N·S.
+//! The work is N·S·D exponentials, over blocks that fit a [`MemoryBudget`]; memory does not grow with N·S. What a minibatch would have
+//! made of the same codes stands in [`minibatch`].
 
 mod densities;
+pub mod minibatch;
 
-pub use densities::{Densities, MemoryBudget};
+pub use densities::{Densities, mixture_log_density};
+pub use elbo_objectives::estimator::MemoryBudget;
 
 use elbo_core::Gaussian;
 use serde::Serialize;
@@ -42,6 +44,8 @@ pub struct Decomposition {
     pub kl_sampled: Estimate,
     /// Summands of `dimension_wise_kl`, `KL(q(z_d) ‖ p(z_d))` for each d.
     pub marginal_kl: Vec<Estimate>,
+    /// Entropy of each coordinate, `−E[log q(z_d)]`; ½ ln 2πe = 1.419 for one that carries nothing.
+    pub marginal_entropy: Vec<Estimate>,
     /// KL(q(z|x) ‖ p(z)) in closed form, averaged over all N encodings: no sampling error.
     pub kl_analytic: f64,
 }
@@ -55,6 +59,9 @@ pub struct Samples {
     pub own: Tensor,
 }
 
+/// Told how many of how many samples are done; an error of its own, such as an interruption, ends the work.
+pub type Progress<'a> = dyn FnMut(usize, usize) -> anyhow::Result<()> + 'a;
+
 /// The decomposition of the KL under the mixture of all rows of `encodings`.
 ///
 /// Shapes: `encodings` `[N, D]`; `samples` z `[S, D]` and own `[S]`, S ≥ 2; all on one device. Differences and exponentials are in the
@@ -64,40 +71,52 @@ pub struct Samples {
 /// # Panics
 /// For shapes that do not fit.
 pub fn decompose(encodings: &Gaussian, samples: &Samples, budget: MemoryBudget) -> Decomposition {
-    tch::no_grad(|| {
-        let densities = Densities::of(encodings, samples, budget);
-        let kl_analytic = Gaussian::new(encodings.mean.to_kind(Kind::Double), encodings.log_var.to_kind(Kind::Double))
-            .kl_to_prior()
-            .mean(None);
-        densities.decompose(&kl_analytic)
-    })
+    Densities::of(encodings, samples, budget).decompose(encodings)
 }
 
 impl Densities {
-    /// Means and standard errors of the terms; one transfer to the host.
-    fn decompose(&self, kl_analytic: &Tensor) -> Decomposition {
-        let prior = self.prior.sum_dim_intlist(-1, false, None);
-        let product = self.marginals.sum_dim_intlist(-1, false, None);
-        let terms =
-            [&self.conditional - &self.joint, &self.joint - &product, &product - &prior, &self.conditional - &prior];
-        // One column per term: MI, TC, DWKL, their sum, then the marginal KLs.
-        let columns = Tensor::cat(&[Tensor::stack(&terms, 1), &self.marginals - &self.prior], 1);
-        let count = columns.size()[0];
-        assert!(count >= 2, "a standard error needs at least 2 samples, got {count}");
-        let standard_errors = columns.std_dim(0, true, false) / (count as f64).sqrt();
-        let host = Tensor::cat(&[columns.mean_dim(0, false, None), standard_errors, kl_analytic.view(1)], 0);
-        let host: Vec<f64> = Vec::try_from(host).expect("float64 values");
-        let width = columns.size()[1] as usize;
-        let mut estimates =
-            (0..width).map(|column| Estimate { value: host[column], standard_error: host[width + column] });
-        let mut next = || estimates.next().expect("a column for every term");
-        Decomposition {
-            mutual_information: next(),
-            total_correlation: next(),
-            dimension_wise_kl: next(),
-            kl_sampled: next(),
-            marginal_kl: estimates.collect(),
-            kl_analytic: host[2 * width],
-        }
+    /// Means and standard errors of the terms; one transfer to the host. `encodings` are those of [`Densities::of`].
+    pub fn decompose(&self, encodings: &Gaussian) -> Decomposition {
+        tch::no_grad(|| {
+            let wide = |t: &Tensor| t.to_kind(Kind::Double);
+            let kl_analytic = Gaussian::new(wide(&encodings.mean), wide(&encodings.log_var)).kl_to_prior().mean(None);
+            let prior = self.prior.sum_dim_intlist(-1, false, None);
+            let product = self.marginals.sum_dim_intlist(-1, false, None);
+            let terms = [
+                &self.conditional - &self.joint,
+                &self.joint - &product,
+                &product - &prior,
+                &self.conditional - &prior,
+            ];
+            // One column per term: MI, TC, DWKL, their sum, then the marginal KLs and the marginal entropies.
+            let columns = Tensor::cat(&[Tensor::stack(&terms, 1), &self.marginals - &self.prior, -&self.marginals], 1);
+            let (count, latent) = (columns.size()[0], self.marginals.size()[1] as usize);
+            assert!(count >= 2, "a standard error needs at least 2 samples, got {count}");
+            let standard_errors = columns.std_dim(0, true, false) / (count as f64).sqrt();
+            let host = Tensor::cat(&[columns.mean_dim(0, false, None), standard_errors, kl_analytic.view(1)], 0);
+            let host: Vec<f64> = Vec::try_from(host).expect("float64 values");
+            let width = columns.size()[1] as usize;
+            let estimate = |column: usize| Estimate { value: host[column], standard_error: host[width + column] };
+            Decomposition {
+                mutual_information: estimate(0),
+                total_correlation: estimate(1),
+                dimension_wise_kl: estimate(2),
+                kl_sampled: estimate(3),
+                marginal_kl: (4..4 + latent).map(estimate).collect(),
+                marginal_entropy: (4 + latent..4 + 2 * latent).map(estimate).collect(),
+                kl_analytic: host[2 * width],
+            }
+        })
+    }
+}
+
+impl Estimate {
+    /// The mean of independent values, with its standard error (0 for a single one).
+    pub fn of(values: &[f64]) -> Self {
+        let count = values.len() as f64;
+        let value = values.iter().sum::<f64>() / count;
+        let squares = values.iter().map(|other| (other - value).powi(2)).sum::<f64>();
+        let standard_error = if values.len() < 2 { 0.0 } else { (squares / (count - 1.0) / count).sqrt() };
+        Self { value, standard_error }
     }
 }
