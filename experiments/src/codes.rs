@@ -1,8 +1,11 @@
-//! Codes of any framework: Gaussian posteriors of N examples, and samples of them, read from one file.
+//! Codes of any framework, read from one file: Gaussian posteriors and samples of them, or codes beside factors.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use elbo_core::Gaussian;
-use elbo_data::ArrayFile;
+use elbo_core::posterior::kl_to_standard_normal_per_dimension;
+use elbo_data::{ArrayFile, Factors};
+use elbo_evaluation::scores::moments::ACTIVE;
+use elbo_evaluation::scores::udr::INFORMATIVE;
 use elbo_runner::InputError;
 use std::path::Path;
 use tch::{Device, Kind, Tensor};
@@ -79,6 +82,99 @@ impl CodeFile {
     pub fn samples(&self) -> i64 {
         self.z.size()[0]
     }
+}
+
+/// Codes of n images beside the levels of their factors.
+#[derive(Debug)]
+pub struct FactorFile {
+    /// `[n, D]`, float64.
+    pub codes: Tensor,
+    /// Gaussian posteriors `[n, D]`, where the file has `mean` and `log_var`.
+    pub posterior: Option<Gaussian>,
+    /// Levels of the factors.
+    pub factors: Factors,
+}
+
+impl FactorFile {
+    /// Reads `codes` `[n, D]` (or `mean` in their place) and whole numbers `factors` `[n, K]`, with `mean` and `log_var` `[n, D]` where they
+    /// are there, from an `.npz` or safetensors file. Levels that do not occur are closed up.
+    ///
+    /// # Errors
+    /// One line that names the file, the array, and what was expected of it.
+    pub fn read(path: &Path) -> Result<Self> {
+        let mut file = ArrayFile::open(path)?;
+        let codes = codes(&mut file)?;
+        let rows = codes.size()[0];
+        let levels = file.integers("factors")?;
+        let factors = match *levels.shape.as_slice() {
+            [n, columns] if n == rows && columns > 0 => columns,
+            [n] if n == rows => 1,
+            _ => {
+                let problem =
+                    format!("expected [{rows}, K], a row of levels for each row of codes, got {:?}", levels.shape);
+                return Err(file.damaged("factors", problem).into());
+            }
+        };
+        let names: Vec<String> = (0..factors).map(|k| format!("factor{k}")).collect();
+        for (k, name) in names.iter().enumerate() {
+            let mut column = levels.values.iter().skip(k).step_by(names.len());
+            let first = column.next();
+            if column.all(|level| Some(level) == first) {
+                let problem = format!(
+                    "expected at least two classes in every column, got one in column {k} ({name}): leave it out"
+                );
+                return Err(file.damaged("factors", problem).into());
+            }
+        }
+        let factors = Factors::new(&names, &levels.values, None)?.context("every column has two classes")?;
+        let posterior = if file.has("mean") && file.has("log_var") {
+            let (mean, log_var) = (matrix(&mut file, "mean", &codes)?, matrix(&mut file, "log_var", &codes)?);
+            Some(Gaussian::new(mean, log_var))
+        } else {
+            None
+        };
+        Ok(Self { codes, posterior, factors })
+    }
+}
+
+/// Reads `codes` `[n, D]`, or `mean` in their place.
+///
+/// # Errors
+/// One line that names the file and what was expected of it.
+pub fn codes(file: &mut ArrayFile) -> Result<Tensor> {
+    let name = if file.has("codes") || !file.has("mean") { "codes" } else { "mean" };
+    let codes = file.numbers(name)?;
+    match *codes.shape.as_slice() {
+        [rows, latent] if rows >= 2 && latent >= 1 => Ok(codes.tensor()),
+        _ => Err(file.damaged(name, format!("expected [n, D] with at least 2 rows, got {:?}", codes.shape)).into()),
+    }
+}
+
+/// An array of the shape of `codes`.
+fn matrix(file: &mut ArrayFile, name: &str, codes: &Tensor) -> Result<Tensor> {
+    let array = file.numbers(name)?;
+    if array.shape != codes.size() {
+        let problem = format!("expected the shape {:?} of the codes, got {:?}", codes.size(), array.shape);
+        return Err(file.damaged(name, problem).into());
+    }
+    Ok(array.tensor())
+}
+
+/// The dimensions `[n]` each that are informative (mean KL above 0.01 nats, or, without `log_var`, active), for UDR.
+///
+/// # Errors
+/// One line that names the file and what was expected of it.
+pub fn informative(path: &Path) -> Result<Vec<Vec<f64>>> {
+    let mut file = ArrayFile::open(path)?;
+    let codes = codes(&mut file)?;
+    let counts = if file.has("mean") && file.has("log_var") {
+        let (mean, log_var) = (matrix(&mut file, "mean", &codes)?, matrix(&mut file, "log_var", &codes)?);
+        kl_to_standard_normal_per_dimension(&mean, &log_var).mean_dim(0, false, None).gt(INFORMATIVE)
+    } else {
+        codes.var_dim(0, true, false).gt(ACTIVE)
+    };
+    let column = |d: i64| Ok(Vec::<f64>::try_from(codes.select(1, d).contiguous())?);
+    (0..codes.size()[1]).filter(|&d| counts.int64_value(&[d]) == 1).map(column).collect()
 }
 
 /// Refuses a value of a command line.

@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod codes;
 pub mod estimator_study;
+pub mod evaluation;
 
 use anyhow::Result;
 use elbo_core::{Algorithm, FieldError};

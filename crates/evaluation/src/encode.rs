@@ -1,9 +1,9 @@
 //! A model's codes of a data set, and an algorithm's terms over it: every image once, the last short batch included.
 
-use crate::exact::Samples;
+use crate::exact::{Progress, Samples};
 use elbo_core::{Algorithm, BatchContext, FieldError, Gaussian, Generator, Posterior, Scalars, Vae};
 use elbo_data::Images;
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// Codes of n images, on the device of the model.
 #[derive(Debug)]
@@ -15,6 +15,12 @@ pub struct Codes {
 }
 
 impl Codes {
+    /// From the Gaussian posteriors of n images, wherever they come from; `noise` draws a sample of each.
+    pub fn from_gaussian(posterior: Gaussian, noise: &Generator) -> Self {
+        let z = posterior.sample(noise, 1);
+        Self { posterior: Posterior::Gaussian(posterior), z }
+    }
+
     /// Number of images.
     pub fn len(&self) -> i64 {
         self.z.size()[0]
@@ -62,14 +68,36 @@ impl Codes {
 ///
 /// `noise` draws z, and the pixels of images that are binarised dynamically.
 pub fn encode(vae: &Vae, images: &Images, rows: Option<&Tensor>, batch: i64, noise: &Generator) -> Codes {
-    tch::no_grad(|| {
-        let parts: Vec<(Posterior, Tensor)> = Rows::new(images, rows)
-            .batches(batch)
-            .map(|indices| vae.encode(&images.gather(&indices, noise), noise))
-            .collect();
-        let (posteriors, z): (Vec<_>, Vec<_>) = parts.into_iter().unzip();
-        Codes { posterior: joined(&posteriors), z: Tensor::cat(&z, 0) }
-    })
+    encode_watched(vae, images, rows, batch, noise, &mut |_, _| Ok(())).expect("nothing interrupts it")
+}
+
+/// As [`encode`], telling `progress` how many images are done.
+///
+/// # Errors
+/// `progress`'s own.
+pub fn encode_watched(
+    vae: &Vae,
+    images: &Images,
+    rows: Option<&Tensor>,
+    batch: i64,
+    noise: &Generator,
+    progress: &mut Progress<'_>,
+) -> anyhow::Result<Codes> {
+    let rows = Rows::new(images, rows);
+    let (mut posteriors, mut z, mut done) = (Vec::new(), Vec::new(), 0);
+    for indices in rows.batches(batch) {
+        let (posterior, sample) = tch::no_grad(|| vae.encode(&images.gather(&indices, noise), noise));
+        posteriors.push(posterior);
+        z.push(sample);
+        done += indices.size()[0];
+        progress(done as usize, rows.len() as usize)?;
+    }
+    Ok(Codes { posterior: joined(&posteriors), z: Tensor::cat(&z, 0) })
+}
+
+/// Examples to encode at once: what is fast on a device. On a CPU larger batches leave the cache.
+pub fn batch_size(device: Device) -> i64 {
+    if device.is_cuda() { 2048 } else { 64 }
 }
 
 /// Means over the images at `rows` of what `algorithm` reports for a batch: each batch counts by its number of images.

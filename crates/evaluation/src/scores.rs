@@ -9,6 +9,7 @@ pub mod information;
 pub mod irs;
 pub mod mig_chen;
 pub mod moments;
+pub mod suite;
 pub mod table;
 pub mod udr;
 
@@ -17,6 +18,7 @@ pub use information::{mig_histogram, modularity};
 pub use irs::irs;
 pub use mig_chen::mig_chen;
 pub use moments::{active_units, gaussian_total_correlation};
+pub use suite::ScoreName;
 pub use table::Table;
 pub use udr::udr;
 
@@ -36,7 +38,8 @@ pub struct Score {
 }
 
 impl Score {
-    /// The normal interval: 1.96 standard deviations of the score over `resamples` on either side of `value`, within `[0, 1]`.
+    /// The normal interval: 1.96 standard deviations of the score over `resamples` on either side of `value`, within `[0, 1]`; without
+    /// resamples no interval but the value.
     ///
     /// Not the percentiles of the resamples: a plug-in estimate of information is biased upwards, and a resample, which repeats some points
     /// and misses others, is biased once more, so that percentiles would leave the score itself out.
@@ -46,8 +49,11 @@ impl Score {
 
     /// The same for a score with another range.
     pub fn within(range: RangeInclusive<f64>, value: f64, resamples: &[f64]) -> Self {
+        if resamples.is_empty() {
+            return Self { value, low: value, high: value };
+        }
         let count = resamples.len() as f64;
-        assert!(count >= 2.0, "an interval needs at least two resamples, got {count}");
+        assert!(count >= 2.0, "an interval needs at least two resamples, got one");
         let mean = resamples.iter().sum::<f64>() / count;
         let variance = resamples.iter().map(|score| (score - mean).powi(2)).sum::<f64>() / (count - 1.0);
         let reach = 1.96 * variance.sqrt();

@@ -7,7 +7,7 @@ use crate::records::summary::Status;
 use crate::run::Note;
 use crate::signals::{EXIT_INTERRUPTED, Interruption};
 use crate::terminal::{self, Mode, Terminal};
-use crate::{CheckFailed, Diverged, Event, InputError, Method, Run, RunConfig, RunOptions};
+use crate::{CheckFailed, Diverged, Event, InputError, Interrupted, Method, Run, RunConfig, RunOptions};
 use anyhow::Result;
 use clap::Parser;
 use elbo_core::networks::LikelihoodName;
@@ -69,6 +69,7 @@ pub fn report(result: Result<ExitCode>) -> ExitCode {
         let code = match () {
             () if error.is::<Diverged>() => EXIT_DIVERGED,
             () if error.is::<CheckFailed>() => EXIT_CHECK,
+            () if error.is::<Interrupted>() => EXIT_INTERRUPTED,
             () => EXIT_INPUT,
         };
         ExitCode::from(code)

@@ -3,6 +3,7 @@
 use crate::InputError;
 use elbo_core::{FieldError, ModelConfig, OptimizerConfig};
 use elbo_data::{DataConfig, DataError};
+use elbo_evaluation::scores::ScoreName;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -51,9 +52,12 @@ pub struct TrainConfig {
     pub images_every: u64,
     /// Steps between evaluations: the exact terms, ELBO on held-out data, histograms.
     pub evaluate_every: u64,
-    /// Steps between disentanglement scores; 0, because this version computes none.
+    /// Steps between disentanglement scores, for data whose factors are known.
     #[serde(default)]
     pub score_every: u64,
+    /// Which scores, over the examples of `evaluate_subset`.
+    #[serde(default = "usual_scores")]
+    pub scores: Vec<ScoreName>,
     /// Steps between checkpoints. The last step always writes one.
     pub checkpoint_every: u64,
     /// Checkpoints kept; older ones are removed.
@@ -79,6 +83,12 @@ fn ten_thousand() -> u64 {
 
 fn two_thousand() -> u64 {
     2_000
+}
+
+/// Those that take seconds.
+fn usual_scores() -> Vec<ScoreName> {
+    use ScoreName::{ActiveUnits, FactorVae, MigChen, MigHistogram, Modularity};
+    vec![MigChen, MigHistogram, FactorVae, Modularity, ActiveUnits]
 }
 
 impl<M: DeserializeOwned> RunConfig<M> {
@@ -152,9 +162,8 @@ impl TrainConfig {
                 "expected a whole number ≥ 2, for a standard error, got 1",
             ));
         }
-        if self.score_every != 0 {
-            let message = format!("expected 0 (this version computes no scores), got {}", self.score_every);
-            return Err(FieldError::new("score_every", message));
+        if self.score_every > 0 && self.scores.is_empty() {
+            return Err(FieldError::new("scores", "expected at least one score, because score_every is not 0"));
         }
         if self.capture == Capture::On {
             let message = "expected \"auto\" or \"off\" (this version captures no CUDA graphs), got \"on\"";

@@ -34,3 +34,8 @@ pub struct Diverged {
     /// `divergence.json`.
     pub report: PathBuf,
 }
+
+/// A signal ended work that leaves nothing half done. Exit code 130.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("interrupted")]
+pub struct Interrupted;

@@ -9,7 +9,8 @@
 //! | [`run`] | [`Run::advance`]: one step and what is due after it |
 //! | [`checkpoint`], [`directory`] | what a resume needs, and the directory that a run owns |
 //! | [`records`], [`terminal`] | what a run leaves behind, and what a person sees meanwhile |
-//! | [`trained`], [`gallery`] | opening a run to look at it; its pictures |
+//! | [`trained`], [`weights`], [`gallery`] | opening a run, or weights from elsewhere, to look at it; its pictures |
+//! | [`watch`] | progress and interruption of work that is no run |
 //! | [`cli`] | command lines and exit codes |
 
 pub mod checkpoint;
@@ -29,10 +30,12 @@ pub mod signals;
 pub mod terminal;
 pub mod trained;
 mod trainer;
+pub mod watch;
+pub mod weights;
 pub mod window;
 
 pub use config::RunConfig;
-pub use error::{CheckFailed, Diverged, InputError};
+pub use error::{CheckFailed, Diverged, InputError, Interrupted};
 pub use method::{BuildContext, Method};
 pub use run::{Event, Run, RunOptions};
 pub use trained::TrainedRun;

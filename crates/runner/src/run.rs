@@ -20,6 +20,7 @@ mod evaluating;
 mod opening;
 mod resuming;
 mod saving;
+mod scoring;
 
 pub use opening::RunOptions;
 
@@ -83,10 +84,14 @@ impl<M: Method> Run<M> {
         let (step, last) = (self.step(), self.step() == train.steps);
         let due = |every: u64| every > 0 && (step.is_multiple_of(every) || last);
         let (log, evaluate, draw) = (due(train.log_every), due(train.evaluate_every), due(train.images_every));
+        let score = due(train.score_every);
         let save = last || due(train.checkpoint_every);
         let logged = if log { Some(self.log()?) } else { None };
         if evaluate {
             self.evaluate()?;
+        }
+        if score {
+            self.score()?;
         }
         if draw {
             self.draw()?;

@@ -16,6 +16,8 @@ pub enum Stream {
     Evaluation(u64),
     /// The pictures after so many updates.
     Pictures(u64),
+    /// The scores after so many updates.
+    Scores(u64),
 }
 
 /// A stream's generator on `device`.
@@ -34,6 +36,7 @@ fn stream_seed(seed: u64, stream: Stream) -> u64 {
         Stream::Subset => (3, 0),
         Stream::Evaluation(step) => (4, step),
         Stream::Pictures(step) => (5, step),
+        Stream::Scores(step) => (6, step),
     };
     [seed, kind, number].iter().fold(0, |state, &word| mix(mix(state) ^ word))
 }
@@ -58,6 +61,7 @@ mod tests {
             for step in 0..50 {
                 assert!(seen.insert(stream_seed(seed, Stream::Evaluation(step))));
                 assert!(seen.insert(stream_seed(seed, Stream::Pictures(step))));
+                assert!(seen.insert(stream_seed(seed, Stream::Scores(step))));
             }
             for stream in [Stream::Initialisation, Stream::Training, Stream::Subset] {
                 assert!(seen.insert(stream_seed(seed, stream)));

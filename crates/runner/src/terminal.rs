@@ -241,7 +241,7 @@ pub fn present(report: &str, json: Option<&serde_json::Value>) -> io::Result<()>
 }
 
 /// `eprintln!` panics when standard error is closed.
-fn to_standard_error(line: &str) {
+pub(crate) fn to_standard_error(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 

@@ -5,6 +5,7 @@ use crate::checkpoint;
 use crate::config::{DeviceChoice, RunConfig, below};
 use crate::directory::stored_config;
 use crate::seed::{Stream, generator};
+use crate::weights::Weights;
 use crate::{InputError, device};
 use anyhow::Result;
 use elbo_core::{Generator, Vae};
@@ -16,7 +17,7 @@ use tch::Device;
 /// A trained model with its data.
 #[derive(Debug)]
 pub struct TrainedRun {
-    /// The run's directory.
+    /// The run's directory, or the file of weights.
     pub path: PathBuf,
     /// Its configuration; the method is whatever JSON stands there.
     pub config: RunConfig<Value>,
@@ -24,7 +25,7 @@ pub struct TrainedRun {
     pub vae: Vae,
     /// The data it was trained on.
     pub data: Splits,
-    /// Updates that made the model.
+    /// Updates that made the model; 0 for weights from elsewhere.
     pub step: u64,
     /// Where everything is.
     pub device: Device,
@@ -46,14 +47,33 @@ impl TrainedRun {
         let none = || InputError::new(format!("{}: has no checkpoint yet", path.display()));
         let checkpoint = checkpoint::newest(&path.join("checkpoints"), |_| Ok(()), warn)?.ok_or_else(none)?;
         let data = config.data.load(device, progress)?;
-        let shape = data.train.images.shape();
-        let image = [shape.channels, shape.height, shape.width];
-        let initialisation = generator(Device::Cpu, config.seed, Stream::Initialisation)?;
-        let vae = config.model.build(image, &initialisation, device);
-        let vae = vae.map_err(|error| InputError::in_field(&origin, &below("model", error)))?;
+        let vae = model(&config, &origin, &data, device)?;
         checkpoint.restore(&vae.parameters())?;
         let step = checkpoint.counter("step")?;
         Ok(Self { path: path.to_owned(), config, vae, data, step, device })
+    }
+
+    /// The model and data that the configuration file `config` describes, with `weights` from elsewhere, on `device` (default: the
+    /// configuration's).
+    ///
+    /// # Errors
+    /// When the configuration, the weights or the data do not fit.
+    pub fn with_weights(
+        config: &Path,
+        weights: &Weights,
+        device: Option<DeviceChoice>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
+        let origin = config.display().to_string();
+        let config = RunConfig::<Value>::read(config, &[])?;
+        let device = device::resolve(device.unwrap_or(config.device))?;
+        let data = config.data.load(device, progress)?;
+        let vae = model(&config, &origin, &data, device)?;
+        let unused = weights.restore(&vae.parameters())?;
+        if !unused.is_empty() {
+            progress(&format!("note: {}: not used: {}", weights.file.display(), unused.join(", ")));
+        }
+        Ok(Self { path: weights.file.clone(), config, vae, data, step: 0, device })
     }
 
     /// A generator for evaluations, the same at every call.
@@ -61,6 +81,23 @@ impl TrainedRun {
     /// # Errors
     /// When libtorch makes none.
     pub fn noise(&self) -> Result<Generator> {
-        Ok(generator(self.device, self.config.seed, Stream::Evaluation(self.step))?)
+        self.noise_of(0)
     }
+
+    /// Another generator for each `seed`; the usual one for 0.
+    ///
+    /// # Errors
+    /// When libtorch makes none.
+    pub fn noise_of(&self, seed: u64) -> Result<Generator> {
+        Ok(generator(self.device, self.config.seed ^ seed.rotate_left(32), Stream::Evaluation(self.step))?)
+    }
+}
+
+/// The model that the configuration describes, not yet trained.
+fn model(config: &RunConfig<Value>, origin: &str, data: &Splits, device: Device) -> Result<Vae> {
+    let shape = data.train.images.shape();
+    let image = [shape.channels, shape.height, shape.width];
+    let initialisation = generator(Device::Cpu, config.seed, Stream::Initialisation)?;
+    let vae = config.model.build(image, &initialisation, device);
+    Ok(vae.map_err(|error| InputError::in_field(origin, &below("model", error)))?)
 }

@@ -98,6 +98,14 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
             }
         }
     }
+    if config.train.score_every > 0 && data.train.factors.is_none() {
+        let problem = "expected 0, because the factors of the data are not known";
+        return Err(InputError::new(format!(
+            "{origin}: train.score_every: {problem}, got {}",
+            config.train.score_every
+        ))
+        .into());
+    }
     let noise = generator(device, config.seed, Stream::Training)?;
     let order = BatchOrder::new(length, batch, &noise).map_err(|error| data_error(origin, error))?;
     Ok(Trainer::new(algorithm, noise, order, batch, device))

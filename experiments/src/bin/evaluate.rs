@@ -1,0 +1,158 @@
+//! Evaluates a trained model: bounds and likelihoods, the exact decomposition of its KL, disentanglement scores.
+#![allow(
+    clippy::doc_markdown,
+    rustdoc::broken_intra_doc_links,
+    reason = "the comments on arguments are the text of --help"
+)]
+
+use anyhow::Result;
+use clap::Parser;
+use elbo_evaluation::encode;
+use elbo_evaluation::scores::suite::Protocol;
+use elbo_experiments::evaluation::exact::decompose;
+use elbo_experiments::evaluation::request::{Latent, Likelihood, Scores};
+use elbo_experiments::evaluation::scoring::Evaluated;
+use elbo_experiments::evaluation::selection::SelectionArguments;
+use elbo_experiments::evaluation::{Report, Selection};
+use elbo_runner::config::DeviceChoice;
+use elbo_runner::terminal::Mode;
+use elbo_runner::watch::Watch;
+use elbo_runner::weights::{Head, Weights};
+use elbo_runner::{TrainedRun, cli, terminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Evaluates a trained model
+///
+/// A run of ours, or weights from PyTorch beside a configuration. Without --likelihood, --exact and --scores it computes
+/// the ELBO, the exact decomposition of the KL and, where the data have factors, every disentanglement score; with any of
+/// them, those alone.
+#[derive(Debug, Parser)]
+#[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
+struct Arguments {
+    /// Directory of the run
+    #[arg(required_unless_present = "weights", conflicts_with = "weights")]
+    run: Option<PathBuf>,
+    /// A safetensors file of weights, with the names of our checkpoints (encoder.conv1.weight, ...)
+    #[arg(long, value_name = "FILE", requires = "config")]
+    weights: Option<PathBuf>,
+    /// The configuration that describes the model and data of --weights
+    #[arg(long, value_name = "CONFIG", requires = "weights")]
+    config: Option<PathBuf>,
+    /// How mean and log_var share the encoder's last layer in --weights: halves or interleaved
+    #[arg(long, value_name = "LAYOUT", default_value = "halves", requires = "weights")]
+    head: Head,
+    /// A JSON object {"their name": "our name"} for --weights; ours may end in :mean or :log_var
+    #[arg(long, value_name = "MAP.json", requires = "weights")]
+    names: Option<PathBuf>,
+    /// elbo, iwae:K, ais:TEMPERATURES:CHAINS or bdmc:TEMPERATURES:CHAINS; several separated by commas
+    #[arg(long, value_name = "KINDS", value_delimiter = ',')]
+    likelihood: Vec<Likelihood>,
+    /// The exact decomposition of the KL over all images that are evaluated
+    #[arg(long)]
+    exact: bool,
+    /// Which scores, separated by commas, or all
+    #[arg(long, value_name = "NAMES")]
+    scores: Option<Scores>,
+    #[command(flatten)]
+    selection: SelectionArguments,
+    /// Which code stands for an image: mean or sample [default: mean for scores, sample for the ELBO]
+    #[arg(long, value_name = "CODE")]
+    latent: Option<Latent>,
+    /// Samples of q(z) behind the exact terms and mig_chen [default: 2000, on CUDA 10000]
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(i64).range(2..))]
+    samples: Option<i64>,
+    /// Images at once [default: 64, on CUDA 2048]
+    #[arg(long, value_name = "B", value_parser = clap::value_parser!(i64).range(1..))]
+    batch_size: Option<i64>,
+    /// Seed of all that is drawn
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    seed: u64,
+    /// Where to compute: auto, cpu, cuda or cuda:INDEX [default: where the run was trained]
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceChoice>,
+    /// Print one JSON object on standard output, and the tables on standard error
+    #[arg(long)]
+    json: bool,
+    /// Print no progress
+    #[arg(long)]
+    quiet: bool,
+}
+
+const EPILOGUE: &str = "Pictures and evaluation.json go to the run's folder evaluation/, and the values to its TensorBoard curves; weights from elsewhere
+leave nothing behind. Everything is over the images of --split, --first or --indices, and over all of them.
+
+Examples:
+  evaluate runs/first
+  evaluate runs/first --scores mig_histogram,factor_vae,dci,sap,modularity
+  evaluate runs/mnist --likelihood elbo,iwae:5000,ais:1000:16 --first 100
+  evaluate --weights model.safetensors --config run.json --head interleaved --names names.json --json
+
+docs/scores.md says what each score measures, and what other code bases do differently.";
+
+fn main() -> ExitCode {
+    cli::run(evaluate)
+}
+
+/// What is to be computed.
+struct Plan {
+    likelihoods: Vec<Likelihood>,
+    exact: bool,
+    scores: Option<Scores>,
+}
+
+impl Plan {
+    fn of(arguments: &Arguments) -> Self {
+        let everything = arguments.likelihood.is_empty() && !arguments.exact && arguments.scores.is_none();
+        if everything {
+            return Self { likelihoods: vec![Likelihood::Elbo], exact: true, scores: Some(Scores::all()) };
+        }
+        Self { likelihoods: arguments.likelihood.clone(), exact: arguments.exact, scores: arguments.scores.clone() }
+    }
+}
+
+fn evaluate(arguments: &Arguments) -> Result<()> {
+    let watch = Watch::new(Mode::detect(arguments.quiet))?;
+    let plan = Plan::of(arguments);
+    let run = open(arguments, &watch)?;
+    let selection = Selection::of(&run, &arguments.selection)?;
+    let mut report = Report::new();
+    selection.introduce(&run, &mut report);
+    let noise = run.noise_of(arguments.seed)?;
+    let batch = arguments.batch_size.unwrap_or(encode::batch_size(run.device));
+
+    let mut stage = watch.stage("encoding");
+    let images = &selection.data.images;
+    let codes = encode::encode_watched(&run.vae, images, Some(&selection.rows), batch, &noise, &mut |done, total| {
+        stage.progress(done, total)
+    })?;
+    drop(stage);
+    let samples = codes.draw(arguments.samples.unwrap_or(if run.device.is_cuda() { 10_000 } else { 2_000 }), &noise);
+    let densities = match (codes.gaussian(), &samples) {
+        (Some(encodings), Some(samples)) if plan.exact => {
+            Some(decompose(encodings, samples, run.config.data.batch_size, &noise, (&watch, &mut report))?)
+        }
+        _ => None,
+    };
+    if let Some(scores) = &plan.scores {
+        let evaluated = Evaluated { codes: &codes, samples: samples.as_ref(), densities: densities.as_ref() };
+        let protocol = Protocol { seed: arguments.seed, ..Protocol::default() };
+        let latent = arguments.latent.unwrap_or(Latent::Mean);
+        evaluated.score(scores, &selection, latent, &protocol, (&watch, &mut report))?;
+    }
+    terminal::present(&report.text(), arguments.json.then(|| report.json()).as_ref())?;
+    Ok(())
+}
+
+/// The run, or the weights beside their configuration.
+fn open(arguments: &Arguments, watch: &Watch) -> Result<TrainedRun> {
+    let progress = &mut |text: &str| watch.say(text);
+    match (&arguments.run, &arguments.weights, &arguments.config) {
+        (Some(run), _, _) => TrainedRun::open(run, arguments.device, progress),
+        (None, Some(file), Some(config)) => {
+            let weights = Weights { file: file.clone(), names: arguments.names.clone(), head: arguments.head };
+            TrainedRun::with_weights(config, &weights, arguments.device, progress)
+        }
+        _ => unreachable!("the command line asks for a run, or for weights and a configuration"),
+    }
+}
