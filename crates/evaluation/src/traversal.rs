@@ -30,19 +30,24 @@ pub struct Options<'a> {
     pub columns: usize,
     /// At most as many dimensions, those with the largest KL.
     pub dimensions: usize,
+    /// What else a sheet says of each dimension (`[D]`), such as the factor that it matches: up to [`LABEL_LINES`] lines, or nothing.
+    pub labels: Option<&'a [String]>,
 }
+
+/// As many lines of one's own fit beside a row of a sheet.
+pub const LABEL_LINES: usize = 3;
 
 impl Default for Options<'_> {
     /// Eleven values from −2 to 2, at most 16 dimensions.
     fn default() -> Self {
-        Self { span: Span::Prior { limit: 2.0 }, columns: 11, dimensions: 16 }
+        Self { span: Span::Prior { limit: 2.0 }, columns: 11, dimensions: 16, labels: None }
     }
 }
 
 /// One row per latent dimension: that dimension of `base` (a code, `[D]`) takes the values of `options`, the others stay.
 ///
-/// Rows are ordered by `kl_per_dimension` (nats, `[D]`), largest first, and say it. Where it is not known, as for an implicit posterior,
-/// dimensions stand in their own order.
+/// Rows are ordered by `kl_per_dimension` (nats, `[D]`), largest first, and say it, above their own label if there are any. Where it is
+/// not known, as for an implicit posterior, dimensions stand in their own order.
 pub fn sheet(vae: &Vae, base: &Tensor, kl_per_dimension: Option<&[f64]>, options: &Options<'_>) -> Canvas {
     let order = Order::new(vae, kl_per_dimension, options);
     let values = options.values(vae, base.device());
@@ -50,6 +55,7 @@ pub fn sheet(vae: &Vae, base: &Tensor, kl_per_dimension: Option<&[f64]>, options
     for (dimension, tiles) in order.shown.iter().zip(order.tiles(vae, base, &values)) {
         let mut label = vec![format!("z{dimension}")];
         label.extend(kl_per_dimension.map(|kl| format!("KL {:.2} nats", kl[*dimension])));
+        label.extend(options.label_lines(vae, *dimension));
         grid = grid.row(&label.iter().map(String::as_str).collect::<Vec<_>>(), tiles);
     }
     order.with_note(grid, kl_per_dimension).render()
@@ -132,6 +138,15 @@ impl Options<'_> {
                     .to_device(device)
             }
         }
+    }
+
+    /// The lines of the dimension's own label.
+    fn label_lines(&self, vae: &Vae, dimension: usize) -> Vec<String> {
+        let Some(labels) = self.labels else { return Vec::new() };
+        assert_eq!(labels.len() as i64, vae.latent(), "labels must have an entry for each of the dimensions");
+        let lines: Vec<String> = labels[dimension].lines().map(str::to_owned).collect();
+        assert!(lines.len() <= LABEL_LINES, "a label has at most {LABEL_LINES} lines, got {lines:?}");
+        lines
     }
 
     fn headings(&self) -> Vec<String> {

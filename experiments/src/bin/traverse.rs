@@ -79,8 +79,8 @@ fn traverse(arguments: &Arguments) -> Result<()> {
     } else {
         Span::Prior { limit: arguments.limit }
     };
-    let options =
-        Options { span, columns: usize::from(arguments.columns), dimensions: usize::from(arguments.dimensions) };
+    let (columns, dimensions) = (usize::from(arguments.columns), usize::from(arguments.dimensions));
+    let options = Options { span, columns, dimensions, ..Options::default() };
 
     let out = arguments.out.clone().unwrap_or_else(|| run.path.join("images"));
     fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;

@@ -108,6 +108,16 @@ impl Canvas {
         Self { width: self.width * factor, height: self.height * factor, pixels }
     }
 
+    /// Lays `share` (0 to 1) of a colour over a pixel, if there is one.
+    pub(super) fn blend(&mut self, x: usize, y: usize, colour: Colour, share: f64) {
+        if x < self.width && y < self.height && share > 0.0 {
+            let start = 3 * (y * self.width + x);
+            for (below, above) in self.pixels[start..start + 3].iter_mut().zip(colour) {
+                *below = (f64::from(*below) * (1.0 - share) + f64::from(above) * share).round() as u8;
+            }
+        }
+    }
+
     fn set(&mut self, x: usize, y: usize, colour: Colour) {
         if x < self.width && y < self.height {
             let start = 3 * (y * self.width + x);

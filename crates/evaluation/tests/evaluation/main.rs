@@ -2,7 +2,11 @@
 
 mod encode;
 mod exact;
+mod factors;
+mod heat_map;
 mod model;
 mod pictures;
+mod pixels;
 mod plots;
+mod scatter;
 mod traversal;

@@ -57,7 +57,8 @@ fn quantiles_follow_the_codes() {
     generator(1);
     let grid = Tensor::linspace(0.0, 1.0, 101, (Kind::Float, Device::Cpu)).unsqueeze(1);
     let codes = grid * Tensor::from_slice(&[1.0_f32, 2.0, 3.0, 4.0]);
-    let options = Options { columns: 3, span: Span::Quantiles { codes: &codes, lowest: 0.1 }, dimensions: 4 };
+    let span = Span::Quantiles { codes: &codes, lowest: 0.1 };
+    let options = Options { columns: 3, span, dimensions: 4, ..Options::default() };
     let sheet = sheet(&vae, &base(), Some(&KL), &options);
     for (column, value) in [0.2, 1.0, 1.8].into_iter().enumerate() {
         let z = base();
@@ -70,6 +71,36 @@ fn quantiles_follow_the_codes() {
             .max();
         assert!(difference.is_some_and(|difference| difference <= 1), "column {column}: {difference:?}");
     }
+}
+
+/// A row says what its dimension matches below the KL: dimension 1, with the largest KL, has the first row, whose three lines of 12 pixels
+/// stand in the middle of 64. The others have no line more than without labels.
+#[test]
+fn rows_carry_labels_of_their_own() {
+    let vae = vae(64);
+    generator(1);
+    let labels = ["", "position_x 0.82", "", "shape 0.3\nscale 0.1"].map(str::to_owned);
+    let options = Options { columns: 3, labels: Some(&labels), ..Options::default() };
+    let labelled = sheet(&vae, &base(), Some(&KL), &options);
+    let plain = sheet(&vae, &base(), Some(&KL), &Options { labels: None, ..options });
+    assert_eq!(labelled.width() - plain.width(), ("position_x 0.82".len() - "KL 2.41 nats".len()) * GLYPH);
+    assert_eq!(labelled.height(), plain.height());
+    let lines = |sheet: &Canvas, row: usize, lines: usize| {
+        let top = TOP + row * 66 + (64 - 12 * lines) / 2;
+        let picture = |sheet: &Canvas, y: usize| -> Vec<[u8; 3]> {
+            (y..y + 12 * lines)
+                .flat_map(|y| (8..LEFT - 8).map(move |x| (x, y)))
+                .map(|(x, y)| sheet.pixel(x, y))
+                .collect()
+        };
+        picture(sheet, top)
+    };
+    assert!(lines(&labelled, 1, 2) == lines(&plain, 1, 2) && lines(&labelled, 2, 2) == lines(&plain, 2, 2));
+    let mut expected = Canvas::new(labelled.width(), labelled.height(), [255; 3]);
+    for (index, line) in ["z1", "KL 2.41 nats", "position_x 0.82"].into_iter().enumerate() {
+        expected.text(8, TOP + (64 - 36) / 2 + 12 * index, line, [32; 3]);
+    }
+    assert!(lines(&labelled, 0, 3) == lines(&expected, 0, 3));
 }
 
 /// Without a KL, dimensions keep their own order.
