@@ -9,6 +9,7 @@ mod heat_map;
 mod lettering;
 mod palette;
 pub mod plot;
+mod representation;
 mod scatter;
 mod shapes;
 
@@ -17,4 +18,5 @@ pub use factors::latent_against_factor;
 pub use files::gif;
 pub use grid::Grid;
 pub use heat_map::heat_map;
+pub use representation::Representation;
 pub use scatter::{Colouring, aggregate_posterior};

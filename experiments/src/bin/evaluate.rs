@@ -10,6 +10,8 @@ use clap::Parser;
 use elbo_evaluation::encode;
 use elbo_evaluation::scores::suite::Protocol;
 use elbo_experiments::evaluation::exact::decompose;
+use elbo_experiments::evaluation::likelihood::likelihoods;
+use elbo_experiments::evaluation::pictures::pictures;
 use elbo_experiments::evaluation::request::{Latent, Likelihood, Scores};
 use elbo_experiments::evaluation::scoring::Evaluated;
 use elbo_experiments::evaluation::selection::SelectionArguments;
@@ -45,7 +47,8 @@ struct Arguments {
     /// A JSON object {"their name": "our name"} for --weights; ours may end in :mean or :log_var
     #[arg(long, value_name = "MAP.json", requires = "weights")]
     names: Option<PathBuf>,
-    /// elbo, iwae:K, ais:TEMPERATURES:CHAINS or bdmc:TEMPERATURES:CHAINS; several separated by commas
+    /// Which of elbo, iwae:K, ais:TEMPERATURES:CHAINS, bdmc:TEMPERATURES:CHAINS (100 images drawn from the model, annealed
+    /// both ways) and gaps (approximation and amortisation, beside ais or iwae); separated by commas
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
     likelihood: Vec<Likelihood>,
     /// The exact decomposition of the KL over all images that are evaluated
@@ -65,6 +68,9 @@ struct Arguments {
     /// Images at once [default: 64, on CUDA 2048]
     #[arg(long, value_name = "B", value_parser = clap::value_parser!(i64).range(1..))]
     batch_size: Option<i64>,
+    /// Folder for pictures and evaluation.json [default: evaluation/ of the run; none for --weights]
+    #[arg(long, value_name = "DIRECTORY")]
+    out: Option<PathBuf>,
     /// Seed of all that is drawn
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
@@ -79,8 +85,8 @@ struct Arguments {
     quiet: bool,
 }
 
-const EPILOGUE: &str = "Pictures and evaluation.json go to the run's folder evaluation/, and the values to its TensorBoard curves; weights from elsewhere
-leave nothing behind. Everything is over the images of --split, --first or --indices, and over all of them.
+const EPILOGUE: &str = "Everything is over the images of --split, --first or --indices, and over all of them. Pictures and evaluation.json go to the
+run's folder evaluation/, values and pictures to its TensorBoard page too; weights from elsewhere leave nothing without --out.
 
 Examples:
   evaluate runs/first
@@ -128,17 +134,26 @@ fn evaluate(arguments: &Arguments) -> Result<()> {
     })?;
     drop(stage);
     let samples = codes.draw(arguments.samples.unwrap_or(if run.device.is_cuda() { 10_000 } else { 2_000 }), &noise);
+    let code = arguments.latent.unwrap_or(Latent::Sample);
+    likelihoods(&run, &selection, &plan.likelihoods, (code, batch), &noise, (&watch, &mut report))?;
     let densities = match (codes.gaussian(), &samples) {
         (Some(encodings), Some(samples)) if plan.exact => {
             Some(decompose(encodings, samples, run.config.data.batch_size, &noise, (&watch, &mut report))?)
         }
         _ => None,
     };
+    let mut table = None;
     if let Some(scores) = &plan.scores {
         let evaluated = Evaluated { codes: &codes, samples: samples.as_ref(), densities: densities.as_ref() };
         let protocol = Protocol { seed: arguments.seed, ..Protocol::default() };
         let latent = arguments.latent.unwrap_or(Latent::Mean);
-        evaluated.score(scores, &selection, latent, &protocol, (&watch, &mut report))?;
+        table = evaluated.score(scores, &selection, latent, &protocol, (&watch, &mut report))?;
+    }
+    let out = arguments.out.clone().or_else(|| arguments.run.as_ref().map(|run| run.join("evaluation")));
+    if let Some(out) = &out {
+        let pictures = pictures(&run, &selection, &codes, table.as_ref(), &noise)?;
+        let record = arguments.run.is_some().then_some((run.path.as_path(), run.step));
+        report.write(out, record, &pictures)?;
     }
     terminal::present(&report.text(), arguments.json.then(|| report.json()).as_ref())?;
     Ok(())

@@ -1,11 +1,17 @@
 //! What was found: one JSON object, tables for a person, and points for TensorBoard.
 
+use anyhow::{Context, Result};
 use comfy_table::{Cell, CellAlignment, Table};
 use elbo_evaluation::exact::Estimate;
+use elbo_evaluation::pictures::Canvas;
 use elbo_evaluation::scores::suite::Outcome;
 use elbo_evaluation::scores::{Score, ScoreName};
+use elbo_runner::files::write_atomically;
+use elbo_runner::records::events::EventWriter;
 use elbo_runner::terminal::STYLE;
 use serde_json::{Map, Value, json};
+use std::fs;
+use std::path::Path;
 
 /// Collects results in the order in which they come.
 #[derive(Debug, Default)]
@@ -72,6 +78,34 @@ impl Report {
         }
     }
 
+    /// Writes `evaluation.json` and the pictures to `folder`, and for a run (its directory, its step) an event file beside its curves.
+    ///
+    /// # Errors
+    /// When the disk does not take it.
+    pub fn write(&mut self, folder: &Path, run: Option<(&Path, u64)>, pictures: &[(&str, Canvas)]) -> Result<()> {
+        fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
+        let json = folder.join("evaluation.json");
+        write_atomically(&json, format!("{:#}\n", self.json()).as_bytes())?;
+        let mut files = vec![json.display().to_string()];
+        let mut encoded = Vec::new();
+        for (name, picture) in pictures {
+            let (file, png) = (folder.join(format!("{name}.png")), picture.png());
+            write_atomically(&file, &png)?;
+            files.push(file.display().to_string());
+            encoded.push((*name, png));
+        }
+        if let Some((directory, step)) = run {
+            let mut events = EventWriter::append(directory)?;
+            events.scalars(step, &self.points)?;
+            for (name, png) in &encoded {
+                events.image(&format!("evaluation/{name}"), step, png)?;
+            }
+            events.flush()?;
+        }
+        self.section(files.join("\n"));
+        Ok(())
+    }
+
     /// The JSON object.
     pub fn json(&self) -> Value {
         Value::Object(self.object.clone())
@@ -104,12 +138,12 @@ fn interval(score: &Score) -> String {
 /// What a person should know of a score in one line; docs/scores.md has the rest.
 pub fn about(name: ScoreName) -> &'static str {
     match name {
-        ScoreName::MigChen => "gap of the two most informed dimensions, samples, / ln levels, without shape",
-        ScoreName::MigHistogram => "the same from a 20-bin histogram of codes, / H(factor), all factors",
-        ScoreName::FactorVae => "votes of the least varying dimension for the factor held fixed",
-        ScoreName::Modularity => "each dimension tells one factor at most; collapsed ones count 0",
-        ScoreName::Irs => "codes stay while their factor does",
-        ScoreName::GaussianTotalCorrelation => "nats; dependence that the codes' covariance shows; 0 is best",
-        ScoreName::ActiveUnits => "dimensions whose mean code has a variance above 0.01",
+        ScoreName::MigChen => "gap in information, of samples, without shape",
+        ScoreName::MigHistogram => "gap in information, of codes in 20 bins",
+        ScoreName::FactorVae => "is the factor held still found by variance?",
+        ScoreName::Modularity => "does a dimension tell one factor alone?",
+        ScoreName::Irs => "does a code stay while its factor does?",
+        ScoreName::GaussianTotalCorrelation => "nats, from the covariance; 0 is best",
+        ScoreName::ActiveUnits => "dimensions in use, of their number",
     }
 }

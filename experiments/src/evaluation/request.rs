@@ -14,7 +14,7 @@ elbo_core::choices! {
     }
 }
 
-/// An estimate of the likelihood: `elbo`, `iwae:K`, `ais:TEMPERATURES:CHAINS`, `bdmc:TEMPERATURES:CHAINS`.
+/// An estimate of the likelihood: `elbo`, `iwae:K`, `ais:TEMPERATURES:CHAINS`, `bdmc:TEMPERATURES:CHAINS`, `gaps`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Likelihood {
     /// The evidence lower bound and its parts.
@@ -38,6 +38,8 @@ pub enum Likelihood {
         /// Chains for each image.
         chains: i64,
     },
+    /// Approximation gap and amortisation gap, measured from the log-likelihood of AIS or else IWAE.
+    Gaps,
 }
 
 impl FromStr for Likelihood {
@@ -46,7 +48,7 @@ impl FromStr for Likelihood {
     fn from_str(text: &str) -> Result<Self, String> {
         let refuse = || {
             format!(
-                "expected elbo, iwae:K, ais:TEMPERATURES:CHAINS or bdmc:TEMPERATURES:CHAINS, each number ≥ 1, got \"{text}\""
+                "expected elbo, iwae:K, ais:TEMPERATURES:CHAINS, bdmc:TEMPERATURES:CHAINS or gaps, each number ≥ 1, got \"{text}\""
             )
         };
         let mut words = text.split(':');
@@ -57,6 +59,7 @@ impl FromStr for Likelihood {
             .ok_or_else(refuse)?;
         match (name, numbers.as_slice()) {
             ("elbo", []) => Ok(Self::Elbo),
+            ("gaps", []) => Ok(Self::Gaps),
             ("iwae", &[samples]) => Ok(Self::Iwae { samples: samples.into() }),
             ("ais", &[temperatures, chains]) => {
                 Ok(Self::Ais { temperatures: temperatures as usize, chains: chains.into() })
@@ -65,6 +68,18 @@ impl FromStr for Likelihood {
                 Ok(Self::Bdmc { temperatures: temperatures as usize, chains: chains.into() })
             }
             _ => Err(refuse()),
+        }
+    }
+}
+
+impl fmt::Display for Likelihood {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Elbo => f.write_str("elbo"),
+            Self::Gaps => f.write_str("gaps"),
+            Self::Iwae { samples } => write!(f, "iwae:{samples}"),
+            Self::Ais { temperatures, chains } => write!(f, "ais:{temperatures}:{chains}"),
+            Self::Bdmc { temperatures, chains } => write!(f, "bdmc:{temperatures}:{chains}"),
         }
     }
 }
@@ -115,6 +130,7 @@ mod tests {
         assert_eq!("elbo".parse(), Ok(Likelihood::Elbo));
         assert_eq!("iwae:5000".parse(), Ok(Likelihood::Iwae { samples: 5000 }));
         assert_eq!("ais:1000:16".parse(), Ok(Likelihood::Ais { temperatures: 1000, chains: 16 }));
+        assert_eq!("gaps".parse::<Likelihood>().unwrap().to_string(), "gaps");
         for text in ["", "iwae", "iwae:0", "iwae:5:5", "ais:1000", "ais:a:b", "elbo:1", "iwae:-1", "iwae:99999999999"] {
             assert!(text.parse::<Likelihood>().unwrap_err().starts_with("expected elbo, iwae:K, "), "{text}");
         }

@@ -5,8 +5,10 @@ use crate::method::Method;
 use crate::seed::{Stream, generator};
 use anyhow::Result;
 use elbo_evaluation::encode;
+use elbo_evaluation::pictures::Representation;
 use elbo_evaluation::scores::suite::{Encoded, Protocol, Subject};
 use elbo_evaluation::scores::{ScoreName, Table};
+use elbo_evaluation::statistics;
 use std::time::Instant;
 
 impl<M: Method> Run<M> {
@@ -45,6 +47,10 @@ impl<M: Method> Run<M> {
             }
         }
         self.curves.scalars(step, &scalars)?;
+        let kl = statistics::kl_per_dimension(&codes);
+        let representation = Representation::new(&table, kl.as_deref(), self.config.seed);
+        self.curves.picture("latent_against_factor", step, &representation.latent_against_factor().png())?;
+        self.curves.picture("mutual_information", step, &representation.mutual_information().png())?;
         let words: Vec<String> =
             scalars.iter().map(|(tag, value)| format!("{} {value:.3}", tag.trim_start_matches("score/"))).collect();
         let seconds = started.elapsed().as_secs_f64();
