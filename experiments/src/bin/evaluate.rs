@@ -7,7 +7,9 @@
 
 use anyhow::Result;
 use clap::Parser;
+use elbo_core::Generator;
 use elbo_evaluation::encode;
+use elbo_evaluation::pictures::Canvas;
 use elbo_evaluation::scores::suite::Protocol;
 use elbo_experiments::evaluation::exact::decompose;
 use elbo_experiments::evaluation::likelihood::likelihoods;
@@ -127,18 +129,43 @@ fn evaluate(arguments: &Arguments) -> Result<()> {
     let noise = run.noise_of(arguments.seed)?;
     let batch = arguments.batch_size.unwrap_or(encode::batch_size(run.device));
 
-    let mut stage = watch.stage("encoding");
-    let images = &selection.data.images;
-    let codes = encode::encode_watched(&run.vae, images, Some(&selection.rows), batch, &noise, &mut |done, total| {
-        stage.progress(done, total)
-    })?;
-    drop(stage);
-    let samples = codes.draw(arguments.samples.unwrap_or(if run.device.is_cuda() { 10_000 } else { 2_000 }), &noise);
     let code = arguments.latent.unwrap_or(Latent::Sample);
     likelihoods(&run, &selection, &plan.likelihoods, (code, batch), &noise, (&watch, &mut report))?;
+    let mut drawn = Vec::new();
+    if plan.exact || plan.scores.is_some() {
+        drawn = representation(arguments, &plan, &run, &selection, (batch, &noise), (&watch, &mut report))?;
+    }
+    let out = arguments.out.clone().or_else(|| arguments.run.as_ref().map(|run| run.join("evaluation")));
+    if let Some(out) = &out {
+        let record = arguments.run.is_some().then_some((run.path.as_path(), run.step));
+        report.write(out, record, &drawn)?;
+    }
+    terminal::present(&report.text(), arguments.json.then(|| report.json()).as_ref())?;
+    Ok(())
+}
+
+/// What the codes say: the exact decomposition, the scores, and pictures of them.
+fn representation(
+    arguments: &Arguments,
+    plan: &Plan,
+    run: &TrainedRun,
+    selection: &Selection<'_>,
+    (batch, noise): (i64, &Generator),
+    (watch, report): (&Watch, &mut Report),
+) -> Result<Vec<(&'static str, Canvas)>> {
+    let mut stage = watch.stage("encoding");
+    let (images, rows) = (&selection.data.images, Some(&selection.rows));
+    let codes =
+        encode::encode_watched(&run.vae, images, rows, batch, noise, &mut |done, total| stage.progress(done, total))?;
+    drop(stage);
+    let samples = codes.draw(arguments.samples.unwrap_or(if run.device.is_cuda() { 10_000 } else { 2_000 }), noise);
     let densities = match (codes.gaussian(), &samples) {
         (Some(encodings), Some(samples)) if plan.exact => {
-            Some(decompose(encodings, samples, run.config.data.batch_size, &noise, (&watch, &mut report))?)
+            Some(decompose(encodings, samples, run.config.data.batch_size, noise, (watch, report))?)
+        }
+        (None, _) if plan.exact => {
+            report.section("No exact decomposition: q(z|x) is implicit and has no density.");
+            None
         }
         _ => None,
     };
@@ -147,16 +174,12 @@ fn evaluate(arguments: &Arguments) -> Result<()> {
         let evaluated = Evaluated { codes: &codes, samples: samples.as_ref(), densities: densities.as_ref() };
         let protocol = Protocol { seed: arguments.seed, ..Protocol::default() };
         let latent = arguments.latent.unwrap_or(Latent::Mean);
-        table = evaluated.score(scores, &selection, latent, &protocol, (&watch, &mut report))?;
+        table = evaluated.score(scores, selection, latent, &protocol, (watch, report))?;
     }
-    let out = arguments.out.clone().or_else(|| arguments.run.as_ref().map(|run| run.join("evaluation")));
-    if let Some(out) = &out {
-        let pictures = pictures(&run, &selection, &codes, table.as_ref(), &noise)?;
-        let record = arguments.run.is_some().then_some((run.path.as_path(), run.step));
-        report.write(out, record, &pictures)?;
+    if arguments.out.is_none() && arguments.run.is_none() {
+        return Ok(Vec::new());
     }
-    terminal::present(&report.text(), arguments.json.then(|| report.json()).as_ref())?;
-    Ok(())
+    pictures(run, selection, &codes, table.as_ref(), noise)
 }
 
 /// The run, or the weights beside their configuration.

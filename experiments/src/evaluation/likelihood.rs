@@ -38,7 +38,7 @@ pub fn likelihoods(
     }
     let found = by_image(run, selection, requests, noise, watch)?;
     let mut rows = Vec::new();
-    let mut tell = |report: &mut Report, key: &str, title: String, values: &Tensor| {
+    let tell = |report: &mut Report, rows: &mut Vec<Vec<String>>, key: &str, title: String, values: &Tensor| {
         let estimate = mean_over_images(values);
         report.field(key, estimate.value);
         report.field(&format!("{key}_standard_error"), finite(estimate.standard_error));
@@ -46,23 +46,26 @@ pub fn likelihoods(
         rows.push(vec![title, estimate_text(&estimate)]);
     };
     if let Some((samples, values)) = &found.iwae {
-        tell(report, "iwae", format!("bound of {samples} importance samples"), values);
+        tell(report, &mut rows, "iwae", format!("bound of {samples} importance samples"), values);
         report.field("iwae_samples", *samples);
     }
     if let Some(ais) = &found.ais {
         let title = format!("log p(x), annealed over {} temperatures with {} chains", ais.temperatures, ais.chains);
-        tell(report, "ais", title, &ais.log_likelihood);
+        tell(report, &mut rows, "ais", title, &ais.log_likelihood);
         let size = ais.effective_sample_size.mean(Kind::Double).double_value(&[]);
         report.field("ais_effective_sample_size", size);
         report.field("ais_acceptance", finite(ais.acceptance));
-        rows.push(vec!["  effective chains; share of proposals accepted".to_owned(), format!("{size:.2}; {:.2}", ais.acceptance)]);
+        rows.push(vec![
+            "  effective chains; share of proposals accepted".to_owned(),
+            format!("{size:.2}; {:.2}", ais.acceptance),
+        ]);
     }
     if let Some((encoder, best, log_likelihood)) = &found.gaps {
         for (key, title, values) in [
             ("approximation_gap", "approximation gap: log p(x) − best Gaussian's ELBO", log_likelihood - best),
             ("amortization_gap", "amortisation gap: best Gaussian's ELBO − encoder's", best - encoder),
         ] {
-            tell(report, key, title.to_owned(), &values);
+            tell(report, &mut rows, key, title.to_owned(), &values);
         }
     }
     for request in requests {
@@ -92,12 +95,18 @@ fn check(requests: &[Likelihood]) -> Result<()> {
     for (place, request) in requests.iter().enumerate() {
         let kind = std::mem::discriminant(request);
         if requests[..place].iter().any(|other| std::mem::discriminant(other) == kind) {
-            return refuse("--likelihood", format!("expected each kind once, got {request} as a second one of its kind"));
+            return refuse(
+                "--likelihood",
+                format!("expected each kind once, got {request} as a second one of its kind"),
+            );
         }
     }
     let estimated = |request: &Likelihood| matches!(request, Likelihood::Iwae { .. } | Likelihood::Ais { .. });
     if requests.contains(&Likelihood::Gaps) && !requests.iter().any(estimated) {
-        return refuse("--likelihood", "gaps: expected ais:TEMPERATURES:CHAINS or iwae:K beside it, from which they are measured");
+        return refuse(
+            "--likelihood",
+            "gaps: expected ais:TEMPERATURES:CHAINS or iwae:K beside it, from which they are measured",
+        );
     }
     Ok(())
 }
@@ -185,7 +194,9 @@ fn by_image(
         let x = selection.data.images.gather(rows, noise);
         for (place, request) in wanted.iter().enumerate() {
             let done = index * wanted.len() + place;
-            part(run, request, &x, noise, &mut all, &mut |inner, whole| within(&mut stage, (done, parts), (inner, whole)))?;
+            part(run, request, &x, noise, &mut all, &mut |inner, whole| {
+                within(&mut stage, (done, parts), (inner, whole))
+            })?;
         }
     }
     Ok(all)
