@@ -10,7 +10,7 @@
 //! | [`statistics`] | KL by dimension, and the values behind histograms of the posterior |
 //! | [`traversal`] | latent traversals, reconstructions, prior samples |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
-//! | [`pictures`] | labelled grids of tiles, PNG and GIF |
+//! | [`pictures`] | labelled grids of tiles, plots, codes against factors, heat maps, the aggregate posterior; PNG and GIF |
 
 pub mod encode;
 pub mod exact;

@@ -19,18 +19,34 @@ pub(super) fn ticks(low: f64, high: f64, count: usize) -> Vec<f64> {
     (first..=last).map(|index| index as f64 * step).collect()
 }
 
-/// Digits behind the point for numbers up to `largest`: two below 10, so many that two count below 0.1, fewer above.
-pub(super) fn digits(largest: f64) -> usize {
-    if largest <= 0.0 || !largest.is_finite() {
-        return 0;
+/// A number beside others up to `largest`: two digits behind the point below 10, so many that two count below 0.1, fewer above; in powers
+/// of ten where that would be long.
+pub(super) fn number(value: f64, largest: f64) -> String {
+    if largest == 0.0 {
+        return "0".to_owned();
     }
-    let power = largest.log10().floor() as i32;
+    if is_long(largest) {
+        return scientific(value, 1);
+    }
+    let power = largest.abs().log10().floor() as i32;
     let digits = if power < 0 { 1 - power } else { 2 - power };
-    digits.clamp(0, 6) as usize
+    decimal(value, digits.max(0) as usize)
+}
+
+/// As short as it can be written.
+pub(super) fn shortest(value: f64) -> String {
+    if is_long(value) {
+        return scientific(value, 3);
+    }
+    without_zeros(&decimal(value, 6)).to_owned()
+}
+
+fn is_long(value: f64) -> bool {
+    value != 0.0 && !(1e-4..1e6).contains(&value.abs())
 }
 
 /// With a proper minus, and without one for what rounds to 0.
-pub(super) fn number(value: f64, digits: usize) -> String {
+fn decimal(value: f64, digits: usize) -> String {
     let text = format!("{value:.digits$}");
     match text.strip_prefix('-') {
         Some(positive) if positive.chars().all(|digit| digit == '0' || digit == '.') => positive.to_owned(),
@@ -39,9 +55,13 @@ pub(super) fn number(value: f64, digits: usize) -> String {
     }
 }
 
-/// As short as it can be written.
-pub(super) fn shortest(value: f64) -> String {
-    let text = number(value, 6);
-    let text = text.trim_end_matches('0').trim_end_matches('.');
-    if text.is_empty() { "0".to_owned() } else { text.to_owned() }
+/// `2.5e7`
+fn scientific(value: f64, digits: usize) -> String {
+    let text = format!("{value:.digits$e}").replace('-', "−");
+    let (digits, power) = text.split_once('e').expect("written with an e");
+    if value == 0.0 { "0".to_owned() } else { format!("{}e{power}", without_zeros(digits)) }
+}
+
+fn without_zeros(text: &str) -> &str {
+    if text.contains('.') { text.trim_end_matches('0').trim_end_matches('.') } else { text }
 }

@@ -1,6 +1,6 @@
 //! How each latent dimension depends on each factor: the mean code of every level.
 
-use super::axis::{digits, number, round_above, shortest};
+use super::axis::{number, round_above, shortest};
 use super::lettering::{Align, CAPTION, Face, Head, LABEL, TICK, TITLE, widest};
 use super::plot::COLOURS;
 use super::{Canvas, Colour};
@@ -31,8 +31,9 @@ const NOTABLE: f64 = 0.1;
 ///
 /// `order` says which dimensions are shown and in which order, for example by KL, largest first; about ten can be taken in at a glance.
 /// `mutual_information` (`[D][K]`, nats, rows for all dimensions of the table) is written above the cells: for each factor the dimension
-/// with the most information on it is framed, if it is shown, and for each dimension the factor on which it has the most is drawn in colour, unless
-/// another dimension has ten times as much on that. The picture is that of Chen et al. 2018, Figs. 5 and 6, with all levels of the other factors in the mean.
+/// with the most information on it is framed, if it is shown, and for each dimension the factor on which it has the most is drawn in
+/// colour, unless another dimension has ten times as much on that. The picture follows the plots of latents against ground-truth factors
+/// in Chen et al. 2018; here every other factor is averaged over.
 pub fn latent_against_factor(table: &Table, order: &[usize], mutual_information: Option<&[Vec<f64>]>) -> Canvas {
     assert!(!order.is_empty() && table.factors() > 0, "the picture needs a dimension and a factor");
     let dimensions = table.dimensions();
@@ -53,7 +54,7 @@ pub fn latent_against_factor(table: &Table, order: &[usize], mutual_information:
             cell.draw(&mut canvas, levels, table.sizes()[factor], emphasis);
             if let Some(information) = mutual_information {
                 let largest = information.iter().flatten().copied().fold(0.0, f64::max);
-                let text = number(information[dimension][factor], digits(largest));
+                let text = number(information[dimension][factor], largest);
                 let colour = if emphasis == Some(Emphasis::None) { TICK.colour } else { STRONG };
                 let place = ((cell.left + cell.width) as f64, cell.top as f64 - 9.0);
                 canvas.words(place, &text, Face { colour, ..TICK }, Align::Right);

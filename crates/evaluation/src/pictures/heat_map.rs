@@ -1,6 +1,6 @@
 //! Matrices as coloured cells with their numbers.
 
-use super::axis::{digits, number, shortest, ticks};
+use super::axis::{number, shortest, ticks};
 use super::lettering::{Align, Face, Head, INK, LABEL, TICK, widest};
 use super::palette::between;
 use super::{Canvas, Colour};
@@ -76,15 +76,15 @@ pub fn heat_map(
 struct Scale {
     low: f64,
     high: f64,
-    digits: usize,
+    /// Without its sign.
+    largest: f64,
 }
 
 impl Scale {
     fn of(values: &[Vec<f64>]) -> Self {
         let finite = || values.iter().flatten().copied().filter(|value| value.is_finite());
         let (low, high) = (finite().fold(0.0, f64::min), finite().fold(0.0, f64::max));
-        let digits = digits(high.max(-low));
-        Self { low, high: if high > low { high } else { low + 1.0 }, digits }
+        Self { low, high: if high > low { high } else { low + 1.0 }, largest: high.max(-low) }
     }
 
     fn colour(&self, value: f64) -> Colour {
@@ -92,7 +92,7 @@ impl Scale {
     }
 
     fn number(&self, value: f64) -> String {
-        if value.is_finite() { number(value, self.digits) } else { "–".to_owned() }
+        if value.is_finite() { number(value, self.largest) } else { "–".to_owned() }
     }
 
     fn ticks(&self) -> Vec<f64> {

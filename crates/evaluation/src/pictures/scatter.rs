@@ -124,7 +124,7 @@ impl Layout {
         let limit = (1.03 * largest).max(SMALLEST_LIMIT);
         let count = dimensions.len();
         let side = [420, 260, 215][count - 2];
-        let labels: Vec<String> = ticks_of(limit).into_iter().map(shortest).collect();
+        let labels: Vec<String> = ticks_of(limit, side).into_iter().map(shortest).collect();
         let names: Vec<String> = dimensions.iter().map(|d| format!("z{d}")).collect();
         let left = MARGIN as f64 + widest(&names, LABEL) + 12.0 + widest(&labels, TICK) + 8.0;
         let left = left.ceil() as usize;
@@ -204,7 +204,7 @@ impl Layout {
             let half = TICK.width(&shortest(-tick.abs())) / 2.0;
             self.along(tick.abs()) + half <= self.side as f64 + GAP as f64 / 4.0
         };
-        ticks_of(self.limit).into_iter().filter(fits)
+        ticks_of(self.limit, self.side).into_iter().filter(fits)
     }
 
     fn draw_points(&self, canvas: &mut Canvas, (row, column): (usize, usize), samples: &Samples) {
@@ -289,7 +289,11 @@ impl Layout {
     }
 }
 
-/// Equal steps, at most seven of them.
-fn ticks_of(limit: f64) -> Vec<f64> {
-    ticks(-limit, limit, 7)
+/// Equal steps along an axis of `side` pixels, at most seven of them, and fewer where their words would touch.
+fn ticks_of(limit: f64, side: usize) -> Vec<f64> {
+    let clear = |ticks: &Vec<f64>| {
+        let widest = ticks.iter().map(|tick| TICK.width(&shortest(*tick))).fold(0.0, f64::max);
+        ticks.windows(2).all(|pair| (pair[1] - pair[0]) / (2.0 * limit) * side as f64 > widest + 8.0)
+    };
+    (2..=7).rev().map(|count| ticks(-limit, limit, count)).find(clear).unwrap_or_else(|| vec![0.0])
 }

@@ -82,7 +82,7 @@ fn few_levels_are_points() {
     assert!((points[1] - f64::midpoint(points[0], points[2])).abs() <= 1.0, "equal steps: {points:?}");
 }
 
-/// Rows stand in the order asked for: the picture of the dimensions (2, 0) is that of (0, 1) of a table with these two alone, but for names.
+/// Rows stand in the order asked for: a line at 2 above one at −2 is further from it than the other way round, by the way of 8 units.
 #[test]
 fn rows_follow_the_order() {
     let whole = table(&[6], 60, |_| vec![-2.0, 7.0, 2.0]);

@@ -113,6 +113,17 @@ fn the_picture_grows_with_rows_and_columns() {
     assert!(size(3, 12).0 > size(3, 11).0 + 40);
 }
 
+/// Cells are as wide as their longest number: −0.00001 beside 0.00012 needs more than −0.10 beside 1.00. What is smaller or larger still is
+/// written in powers of ten, and needs no more.
+#[test]
+fn cells_are_as_wide_as_their_numbers() {
+    let [short, long, tiny, huge] = [1.0, 1.2e-4, 1e-30, 1e30].map(|value| {
+        let ((left, _), (right, _)) = darkest_cell(&draw(&[vec![value, 0.0, value / -10.0]]));
+        right - left
+    });
+    assert!(long > short && tiny < short + 30 && huge < short + 30, "{short} {long} {tiny} {huge}");
+}
+
 /// Nothing but zeros is as light as 0, what is no number is grey, negative values make the smallest the lightest; names and titles of any
 /// length are all on the picture.
 #[test]

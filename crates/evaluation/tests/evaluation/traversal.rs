@@ -97,10 +97,14 @@ fn rows_carry_labels_of_their_own() {
     };
     assert!(lines(&labelled, 1, 2) == lines(&plain, 1, 2) && lines(&labelled, 2, 2) == lines(&plain, 2, 2));
     let mut expected = Canvas::new(labelled.width(), labelled.height(), [255; 3]);
-    for (index, line) in ["z1", "KL 2.41 nats", "position_x 0.82"].into_iter().enumerate() {
-        expected.text(8, TOP + (64 - 36) / 2 + 12 * index, line, [32; 3]);
+    let rows: [(usize, &[&str]); 2] =
+        [(0, &["z1", "KL 2.41 nats", "position_x 0.82"]), (3, &["z3", "KL 0.00 nats", "shape 0.3", "scale 0.1"])];
+    for (row, label) in rows {
+        for (index, line) in label.iter().enumerate() {
+            expected.text(8, TOP + row * 66 + (64 - 12 * label.len()) / 2 + 12 * index, line, [32; 3]);
+        }
     }
-    assert!(lines(&labelled, 0, 3) == lines(&expected, 0, 3));
+    assert!(lines(&labelled, 0, 3) == lines(&expected, 0, 3) && lines(&labelled, 3, 4) == lines(&expected, 3, 4));
 }
 
 /// Without a KL, dimensions keep their own order.
