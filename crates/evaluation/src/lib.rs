@@ -9,11 +9,13 @@
 //! | [`encode`] | codes of a data set; an algorithm's terms over it |
 //! | [`statistics`] | KL by dimension, and the values behind histograms of the posterior |
 //! | [`traversal`] | latent traversals, reconstructions, prior samples |
+//! | [`likelihood`] | ELBO of a split, importance-weighted and annealed estimates of log p(x), inference gaps |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
 //! | [`pictures`] | labelled grids of tiles, plots, codes against factors, heat maps, the aggregate posterior; PNG and GIF |
 
 pub mod encode;
 pub mod exact;
+pub mod likelihood;
 pub mod pictures;
 pub mod scores;
 pub mod statistics;
