@@ -9,11 +9,13 @@
 //! | [`encode`] | codes of a data set; an algorithm's terms over it |
 //! | [`statistics`] | KL by dimension, and the values behind histograms of the posterior |
 //! | [`traversal`] | latent traversals, reconstructions, prior samples |
+//! | [`learners`] | boosted trees, support vector machine and logistic regression that scores put on codes |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
 //! | [`pictures`] | labelled grids of tiles, PNG and GIF |
 
 pub mod encode;
 pub mod exact;
+pub mod learners;
 pub mod pictures;
 pub mod scores;
 pub mod statistics;

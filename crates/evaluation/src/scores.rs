@@ -4,6 +4,10 @@
 //! over rayon's threads; whatever they draw comes from the seed that the caller passes, so that two calls agree to the last bit, whatever
 //! the number of threads.
 
+pub mod beta_vae;
+pub mod dci;
+pub mod explicitness;
+pub mod sap;
 pub mod table;
 
 pub use table::Table;
