@@ -10,11 +10,13 @@
 //! | [`statistics`] | KL by dimension, and the values behind histograms of the posterior |
 //! | [`traversal`] | latent traversals, reconstructions, prior samples |
 //! | [`likelihood`] | ELBO of a split, importance-weighted and annealed estimates of log p(x), inference gaps |
+//! | [`learners`] | boosted trees, support vector machine and logistic regression that scores put on codes |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
 //! | [`pictures`] | labelled grids of tiles, plots, codes against factors, heat maps, the aggregate posterior; PNG and GIF |
 
 pub mod encode;
 pub mod exact;
+pub mod learners;
 pub mod likelihood;
 pub mod pictures;
 pub mod scores;

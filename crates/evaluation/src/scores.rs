@@ -4,20 +4,28 @@
 //! over rayon's threads; whatever they draw comes from the seed that the caller passes, so that two calls agree to the last bit, whatever
 //! the number of threads.
 
+pub mod beta_vae;
+pub mod dci;
+pub mod explicitness;
 pub mod factor_vae;
 pub mod information;
 pub mod irs;
 pub mod mig_chen;
 pub mod moments;
+pub mod sap;
 pub mod suite;
 pub mod table;
 pub mod udr;
 
+pub use beta_vae::beta_vae;
+pub use dci::dci;
+pub use explicitness::explicitness;
 pub use factor_vae::factor_vae;
 pub use information::{mig_histogram, modularity};
 pub use irs::irs;
 pub use mig_chen::mig_chen;
 pub use moments::{active_units, gaussian_total_correlation};
+pub use sap::{sap, sap_continuous};
 pub use suite::ScoreName;
 pub use table::Table;
 pub use udr::udr;

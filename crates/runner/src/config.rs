@@ -87,8 +87,8 @@ fn two_thousand() -> u64 {
 
 /// Those that take seconds.
 fn usual_scores() -> Vec<ScoreName> {
-    use ScoreName::{ActiveUnits, FactorVae, MigChen, MigHistogram, Modularity};
-    vec![MigChen, MigHistogram, FactorVae, Modularity, ActiveUnits]
+    use ScoreName::{ActiveUnits, FactorVae, MigChen, MigHistogram, Modularity, Sap};
+    vec![MigChen, MigHistogram, FactorVae, Sap, Modularity, ActiveUnits]
 }
 
 impl<M: DeserializeOwned> RunConfig<M> {

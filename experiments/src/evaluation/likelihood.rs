@@ -33,11 +33,12 @@ pub fn likelihoods(
     (watch, report): (&Watch, &mut Report),
 ) -> Result<()> {
     check(requests)?;
+    let mut rows = Vec::new();
+    let mut dimensions = None;
     if requests.contains(&Likelihood::Elbo) {
-        whole_split(run, selection, (latent, batch), noise, (watch, report))?;
+        dimensions = whole_split(run, selection, (latent, batch), noise, (watch, report, &mut rows))?;
     }
     let found = by_image(run, selection, requests, noise, watch)?;
-    let mut rows = Vec::new();
     let tell = |report: &mut Report, rows: &mut Vec<Vec<String>>, key: &str, title: String, values: &Tensor| {
         let estimate = mean_over_images(values);
         report.field(key, estimate.value);
@@ -87,6 +88,9 @@ pub fn likelihoods(
     if !rows.is_empty() {
         report.table(&["nats, mean over images", ""], rows);
     }
+    if let Some(line) = dimensions {
+        report.section(line);
+    }
     Ok(())
 }
 
@@ -111,14 +115,14 @@ fn check(requests: &[Likelihood]) -> Result<()> {
     Ok(())
 }
 
-/// ELBO, reconstruction and KL over all images.
+/// ELBO, reconstruction and KL over all images; returns a line about the KL of each dimension.
 fn whole_split(
     run: &TrainedRun,
     selection: &Selection<'_>,
     (latent, batch): (Latent, i64),
     noise: &Generator,
-    (watch, report): (&Watch, &mut Report),
-) -> Result<()> {
+    (watch, report, rows): (&Watch, &mut Report, &mut Vec<Vec<String>>),
+) -> Result<Option<String>> {
     let (code, name) = match latent {
         Latent::Mean => (Code::Mean, "mean codes"),
         Latent::Sample => (Code::Sample, "one sample each"),
@@ -130,7 +134,7 @@ fn whole_split(
     drop(stage);
     let Some(found) = found else {
         report.section("No ELBO: q(z|x) is implicit and has no density; ais:TEMPERATURES:CHAINS estimates log p(x).");
-        return Ok(());
+        return Ok(None);
     };
     report.field("latent", latent.name());
     for (key, value) in [("elbo", found.elbo), ("reconstruction", found.reconstruction), ("kl", found.kl)] {
@@ -138,16 +142,17 @@ fn whole_split(
         report.point(format!("likelihood/{key}"), value);
     }
     report.field("kl_per_dimension", found.kl_per_dimension.clone());
-    let number = |value: f64| format!("{value:.4}");
-    report.table(
-        &[&format!("nats, mean over images, {name}"), "ELBO", "reconstruction", "KL"],
-        vec![vec![String::new(), number(found.elbo), number(found.reconstruction), number(found.kl)]],
-    );
+    for (title, value) in [
+        (format!("ELBO, {name}"), found.elbo),
+        ("  reconstruction, −log p(x|z)".to_owned(), found.reconstruction),
+        ("  KL(q(z|x) ‖ p(z))".to_owned(), found.kl),
+    ] {
+        rows.push(vec![title, format!("{value:.4}")]);
+    }
     let mut order: Vec<usize> = (0..found.kl_per_dimension.len()).collect();
     order.sort_by(|&a, &b| found.kl_per_dimension[b].total_cmp(&found.kl_per_dimension[a]));
     let dimension = |&d: &usize| format!("z{d} {:.2}", found.kl_per_dimension[d]);
-    report.section(format!("KL per dimension: {}", order.iter().map(dimension).collect::<Vec<_>>().join(", ")));
-    Ok(())
+    Ok(Some(format!("KL per dimension: {}", order.iter().map(dimension).collect::<Vec<_>>().join(", "))))
 }
 
 /// Values for each image, `[n]` in nats.

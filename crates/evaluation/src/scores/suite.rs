@@ -1,8 +1,10 @@
 //! All scores by name, at the sizes of their protocols: what `evaluate`, `score` and training have in common.
 
+use super::beta_vae::BetaVae;
+use super::dci::Dci;
 use super::{
-    Score, Table, active_units, factor_vae, gaussian_total_correlation, irs, mig_chen, mig_histogram, modularity,
-    seed_of,
+    Score, Table, active_units, beta_vae, dci, explicitness, factor_vae, gaussian_total_correlation, irs, mig_chen,
+    mig_histogram, modularity, sap, sap_continuous, seed_of,
 };
 use crate::exact::{Progress, Samples};
 use elbo_core::Gaussian;
@@ -19,8 +21,18 @@ elbo_core::choices! {
         MigHistogram = "mig_histogram",
         /// [`super::factor_vae`]
         FactorVae = "factor_vae",
+        /// [`super::beta_vae`]
+        BetaVae = "beta_vae",
+        /// [`super::sap`]
+        Sap = "sap",
+        /// [`super::sap_continuous`]
+        SapContinuous = "sap_continuous",
+        /// [`super::dci`]
+        Dci = "dci",
         /// [`super::modularity`]
         Modularity = "modularity",
+        /// [`super::explicitness`]
+        Explicitness = "explicitness",
         /// [`super::irs`]
         Irs = "irs",
         /// [`super::gaussian_total_correlation`]
@@ -41,6 +53,8 @@ pub struct Protocol {
     pub test: usize,
     /// The `FactorVAE` score's sizes.
     pub votes: factor_vae::Settings,
+    /// The β-VAE score's sizes.
+    pub pairs: BetaVae,
     /// Resamples for the intervals; 0 for none.
     pub resamples: usize,
     /// Resamples where each one trains anew; 0 for none.
@@ -52,7 +66,8 @@ pub struct Protocol {
 impl Default for Protocol {
     fn default() -> Self {
         let votes = factor_vae::Settings::default();
-        Self { points: 10_000, train: 10_000, test: 5_000, votes, resamples: 200, refits: 5, seed: 0 }
+        let pairs = BetaVae::default();
+        Self { points: 10_000, train: 10_000, test: 5_000, votes, pairs, resamples: 200, refits: 5, seed: 0 }
     }
 }
 
@@ -86,6 +101,8 @@ pub struct Encoded<'a> {
 pub enum Outcome {
     /// One score.
     Single(Score),
+    /// Disentanglement, completeness and informativeness.
+    Dci(Dci),
 }
 
 impl Outcome {
@@ -93,6 +110,13 @@ impl Outcome {
     pub fn entries(&self, name: ScoreName) -> Vec<(String, Score)> {
         match self {
             Self::Single(score) => vec![(name.name().to_owned(), *score)],
+            Self::Dci(Dci { disentanglement, completeness, informativeness }) => [
+                ("disentanglement", disentanglement),
+                ("completeness", completeness),
+                ("informativeness", informativeness),
+            ]
+            .map(|(part, score)| (format!("{name}/{part}"), *score))
+            .into(),
         }
     }
 }
@@ -116,6 +140,7 @@ impl ScoreName {
         // By name, so that a score is the same whichever others are asked for.
         let seed = self.name().bytes().fold(protocol.seed, |seed, byte| seed_of(seed, u64::from(byte)));
         let points = || subject.table.sample(protocol.points, seed_of(seed, 0));
+        let split = || subject.table.split(protocol.train, protocol.test, seed_of(seed, 0));
         let score = match self {
             Self::MigChen => match subject.encoded {
                 None => return Ok(None),
@@ -133,6 +158,22 @@ impl ScoreName {
             },
             Self::MigHistogram => mig_histogram(&points(), resamples, seed),
             Self::FactorVae => factor_vae(subject.table, &protocol.votes, resamples, seed),
+            Self::BetaVae => beta_vae(subject.table, &protocol.pairs, resamples, seed),
+            Self::Sap => {
+                let (train, test) = split();
+                sap(&train, &test, resamples, seed)
+            }
+            Self::SapContinuous => sap_continuous(&points(), resamples, seed),
+            Self::Dci => {
+                let (train, test) = split();
+                let outcome = Outcome::Dci(dci(&train, &test, protocol.refits, seed));
+                progress(1, 1)?;
+                return Ok(Some(outcome));
+            }
+            Self::Explicitness => {
+                let (train, test) = split();
+                explicitness(&train, &test, resamples, seed)
+            }
             Self::Modularity => modularity(&points(), resamples, seed),
             Self::Irs => irs(&points(), resamples, seed),
             Self::GaussianTotalCorrelation => gaussian_total_correlation(&points(), resamples, seed),
