@@ -20,7 +20,7 @@ fn estimated(vae: &Vae, x: &Tensor, settings: &Settings, seed: u64) -> Annealed 
 /// log p(x) in closed form. The effective sample size says how far the log-mean-exp of a picture's 64 chains may be
 /// off; beside that, the mean over the pictures is within 0.05 nats.
 fn assert_evidence_is_found(known: Known, distortion: Distortion, kind: Kind, temperatures: usize) {
-    let (model, pictures, chains) = (Linear::correlated(6, 3, 1), 12, 64);
+    let (model, pictures, chains) = (Linear::correlated(6, 3, 1), 24, 64);
     let x = model.pictures(pictures, &generator(2));
     let vae = model.vae(known, distortion, kind);
     let result = estimated(&vae, &x.to_kind(kind), &settings(temperatures, chains), 3);
@@ -58,7 +58,7 @@ fn annealing_from_the_moments_of_an_implicit_encoder_finds_the_evidence() {
 /// more temperatures.
 #[test]
 fn annealing_from_the_prior_finds_the_evidence() {
-    assert_evidence_is_found(Known::Samples, NONE, Kind::Float, 300);
+    assert_evidence_is_found(Known::Samples, NONE, Kind::Float, 400);
 }
 
 /// One temperature is importance sampling from r: the estimate is log-mean-exp of p(x, z)/r(z), computed here by hand
@@ -203,10 +203,9 @@ fn the_pilot_has_noise_of_its_own() {
     assert!(distance(&run(), &reported) > 1e-6);
 }
 
-/// Steps are in units of the encoder's σ and belong to the image: where the encoder is twice as narrow, twice the step;
-/// between two images of one batch they differ as much as between two batches.
+/// Steps are in units of the encoder's σ: where the encoder is twice as narrow, twice the step.
 #[test]
-fn steps_follow_the_scale_of_each_image() {
+fn steps_are_in_units_of_the_encoders_scale() {
     let model = Linear::orthogonal(6, 2, 1);
     let noise = generator(2);
     let x = model.pictures(4, &noise);
@@ -222,6 +221,34 @@ fn steps_follow_the_scale_of_each_image() {
     for (wide, narrow) in values(&wide).into_iter().zip(values(&narrow)) {
         // Steps found from 64 chains' acceptance scatter by some percent.
         assert!((narrow - wide - 2.0_f64.ln()).abs() < 0.15, "{narrow} against {wide}");
+    }
+}
+
+/// Two images with targets N(0, I) and N(0, I/100), four dimensions each.
+struct TwoScales;
+
+impl Target for TwoScales {
+    fn size(&self) -> [i64; 2] {
+        [2, 4]
+    }
+
+    fn evaluate(&self, position: &Tensor) -> anyhow::Result<(Tensor, Tensor)> {
+        let slope = -position * Tensor::from_slice(&[1.0, 100.0]).view([2, 1]);
+        Ok(((&slope * position).sum_dim_intlist(-1, false, None) * 0.5, slope))
+    }
+}
+
+/// Every image has steps of its own, at every temperature: `p_β` has precision 1 for the first image and 1 + 99 β for
+/// the second, and steps that are accepted alike are as the scales, `(1 + 99 β)^−½`.
+#[test]
+fn steps_follow_the_scale_of_each_image_along_the_path() {
+    let settings = Settings { pilot_transitions: 16, ..settings(40, 64) };
+    let steps = pilot(&TwoScales, &settings, &generator(12), &mut on()).expect("no interruption");
+    for temperature in [4, 10, 20, 30, 39] {
+        let step = values(&steps.at(temperature).log());
+        let expected = -0.5 * (1.0 + 99.0 * temperature as f64 / 40.0).ln();
+        // Scatter as above, for each of the two, and the line between two knots for a curve.
+        assert!((step[1] - step[0] - expected).abs() < 0.2, "{temperature}: {step:?}, not {expected} apart");
     }
 }
 

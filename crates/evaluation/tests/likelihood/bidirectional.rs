@@ -17,10 +17,10 @@ fn truth(model: &Linear, count: i64, kind: Kind, seed: u64) -> f64 {
 
 /// On data of the model the forward estimate is from below and the backward one from above, within the errors of the
 /// two; the pictures are those of the closed form, so that the errors are those of the chains alone. With few
-/// temperatures the gap is far from zero, with many it is a hundredth of a nat a chain.
+/// temperatures the gap is far from zero, with many it is a few hundredths of a nat.
 #[test]
 fn the_evidence_is_between_forward_and_backward() {
-    let (model, count) = (Linear::correlated(6, 3, 1), 60);
+    let (model, count) = (Linear::correlated(6, 3, 1), 150);
     for kind in [Kind::Double, Kind::Float] {
         let vae = model.vae(Known::Density, WRONG, kind);
         let truth = truth(&model, count, kind, 11);
@@ -39,6 +39,6 @@ fn the_evidence_is_between_forward_and_backward() {
         assert!(many.gap_standard_error < spread / 4.0, "the gap is taken picture by picture: {many:?}");
         assert!(few.gap > 3.0 * few.gap_standard_error, "eight temperatures are not enough: {few:?}");
         assert!(many.gap < few.gap / 4.0, "{many:?} after {few:?}");
-        assert!((many.forward.value - truth).abs() < 0.05 && (many.backward.value - truth).abs() < 0.05);
+        assert!((many.forward.value - truth).abs() < 0.08 && (many.backward.value - truth).abs() < 0.08, "{many:?}");
     }
 }
