@@ -58,7 +58,10 @@ fn errors_name_file_field_and_what_was_expected() {
         (&["train.steps=-1"], "run.json: train.steps: expected a whole number ≥ 0, got -1"),
         (&["train.steps=0"], "run.json: train.steps: expected a whole number ≥ 1, got 0"),
         (&["train.steps=many"], "run.json: train.steps: expected a whole number ≥ 0, got \"many\""),
-        (&["train.score_every=5"], "run.json: train.score_every: expected 0 (this version computes no scores), got 5"),
+        (
+            &["train.score_every=5", "train.scores=[]"],
+            "run.json: train.scores: expected at least one score, because score_every is not 0",
+        ),
         (&["train.capture=maybe"], "run.json: train.capture: expected one of auto, on, off, got \"maybe\""),
         (&["precision=float16"], "run.json: precision: expected one of float32, tf32, got \"float16\""),
         (&["device=gpu"], "run.json: device: expected auto, cpu, cuda or cuda:INDEX, got \"gpu\""),
