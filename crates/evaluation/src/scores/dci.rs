@@ -70,6 +70,11 @@ pub fn dci(train: &Table, test: &Table, resamples: usize, seed: u64) -> Dci {
     }
 }
 
+/// Importance `[D][K]` of each code in the trees that predict each factor from all codes of the table; `seed` orders codes of equal merit.
+pub fn importance(table: &Table, seed: u64) -> Vec<Vec<f64>> {
+    importances(&fit(table, None, seed), table.dimensions())
+}
+
 /// `1 − H_K` of each code: `importance[d][k]` is that of code d for factor k.
 pub fn disentanglement_per_code(importance: &[Vec<f64>]) -> Vec<f64> {
     importance.iter().map(|row| concentration(row)).collect()
