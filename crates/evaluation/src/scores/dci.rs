@@ -8,7 +8,7 @@
 //! informativeness = mean over factors of the accuracy on test rows
 //! ```
 //!
-//! H_K is the entropy to base K (H_D to base D); each entry has 1e-11 added to it, so that an unused code counts as one of all factors
+//! H is the entropy, to the base K of the factors or D of the codes; each entry has 1e-11 added to it, so that an unused code counts as one of all factors
 //! alike. Protocol as in `disentanglement_lib` (Locatello et al. 2019): mean codes, scikit-learn's gradient-boosted trees with default
 //! settings, 10 000 rows to learn from and 5000 to test on.
 //!
