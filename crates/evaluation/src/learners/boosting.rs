@@ -13,8 +13,8 @@
 //! as a share of that of all features: a tree counts by what it explains, not each tree alike.
 //!
 //! Written here because no maintained crate without C++ has multinomial boosting with these importances: gbdt and forust are binary,
-//! smartcore's is for regression, perpetual has neither depth nor stages, linfa-ensemble does not boost, and LightGBM and XGBoost are
-//! bindings that build C++ with cmake.
+//! smartcore's is for regression, perpetual has neither depth nor stages, linfa-ensemble does not boost, and the bindings of
+//! `LightGBM` and `XGBoost` build C++ with cmake.
 
 use super::tree::{Columns, Tree};
 use super::{Classes, largest};
@@ -84,7 +84,9 @@ impl BoostedTrees {
         }
         let sum: f64 = importances.iter().sum();
         if sum > 0.0 {
-            importances.iter_mut().for_each(|importance| *importance /= sum);
+            for importance in &mut importances {
+                *importance /= sum;
+            }
         }
         Self {
             labels: classes.labels,

@@ -5,7 +5,7 @@
 //! ```
 //!
 //! With two classes scikit-learn fits one weight vector w, the log-odds; as ±w/2 under a softmax it has the same probabilities, and its
-//! penalty ½|w|² is twice ½ Σ_k |w_k|². A class that is missing from the training rows has probability 0; where there is one class, it
+//! penalty `½|w|²` is twice `½ Σ_k |w_k|²`. A class that is missing from the training rows has probability 0; where there is one class, it
 //! has probability 1.
 //!
 //! L-BFGS (Nocedal & Wright 2006, Algorithm 7.4) from 0, preconditioned with the Hessian there, block by block of classes, so that neither
@@ -71,7 +71,9 @@ impl LogisticRegression {
     pub fn probabilities(&self, features: &[f64]) -> Vec<f64> {
         let mut values = self.logits(features);
         let log_sum = log_sum_exp(&values);
-        values.iter_mut().for_each(|value| *value = (*value - log_sum).exp());
+        for value in &mut values {
+            *value = (*value - log_sum).exp();
+        }
         values
     }
 
@@ -87,7 +89,7 @@ impl LogisticRegression {
     }
 }
 
-/// w_k·x + b_k for all classes k.
+/// `w_k·x + b_k` for all classes k.
 fn logits(parameters: &[f64], features: &[f64], values: &mut [f64]) {
     let mut rows = parameters.chunks_exact(values.len());
     for (&feature, weights) in features.iter().zip(&mut rows) {
@@ -149,11 +151,15 @@ impl Problem<'_> {
             logits(parameters, features, &mut values);
             let logit = values[class];
             let largest = values.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-            values.iter_mut().for_each(|value| *value = (*value - largest).exp());
+            for value in &mut values {
+                *value = (*value - largest).exp();
+            }
             let sum: f64 = values.iter().sum();
             loss += largest + sum.ln() - logit;
             // Now p − 1[y = k], the gradient with respect to the logits.
-            values.iter_mut().for_each(|value| *value /= sum);
+            for value in &mut values {
+                *value /= sum;
+            }
             values[class] -= 1.0;
             let mut rows = gradient.chunks_exact_mut(self.classes);
             for (&feature, row) in features.iter().zip(&mut rows) {
@@ -171,8 +177,8 @@ impl Problem<'_> {
         for _ in 0..MAX_STEPS {
             let direction = direction(&gradient, &memory, preconditioner);
             let slope = dot(&gradient, &direction);
-            // Also the way out where features are not finite.
-            if !(-slope > TOLERANCE * objective.max(1.0)) {
+            // The second where features are not finite.
+            if -slope <= TOLERANCE * objective.max(1.0) || slope.is_nan() {
                 break;
             }
             let mut size = 1.0;
@@ -231,7 +237,9 @@ fn direction(gradient: &[f64], memory: &[Pair], preconditioner: &Preconditioner)
     direction = preconditioner.apply(&direction);
     if let Some(last) = memory.last() {
         let scale = last.curvature / dot(&last.change, &preconditioner.apply(&last.change));
-        direction.iter_mut().for_each(|value| *value *= scale);
+        for value in &mut direction {
+            *value *= scale;
+        }
     }
     for (pair, share) in memory.iter().zip(shares.iter().rev()) {
         let back = dot(&pair.change, &direction) / pair.curvature;
@@ -240,7 +248,8 @@ fn direction(gradient: &[f64], memory: &[Pair], preconditioner: &Preconditioner)
     direction
 }
 
-/// Inverse of the Hessian's diagonal blocks where p(k|x) is the frequency π_k: π_k (1 − π_k) Σ x xᵀ + penalty, x with a 1 at its end.
+/// Inverse of the Hessian's diagonal blocks where p(k|x) is the frequency π of class k: π (1 − π) Σ x xᵀ + penalty, x with a 1 at its
+/// end.
 struct Preconditioner {
     side: usize,
     /// One lower Cholesky factor `[D + 1, D + 1]` a class.

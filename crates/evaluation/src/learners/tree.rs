@@ -37,12 +37,13 @@ impl Columns {
             let value = |row: u32| features[row as usize * width + feature];
             let mut rows: Vec<u32> = (0..(features.len() / width) as u32).collect();
             rows.sort_by(|&a, &b| value(a).total_cmp(&value(b)).then(a.cmp(&b)));
-            let mut values: Vec<f64> = rows.iter().map(|&row| value(row)).collect();
-            values.dedup_by(|a, b| a.total_cmp(b).is_eq());
-            let mut rank = 0;
+            // −0 is 0, and what is not a number is no further than the last number.
+            let mut values: Vec<f64> = Vec::new();
             let rank_of = |&row: &u32| {
-                rank += u32::from(values[rank as usize].total_cmp(&value(row)).is_ne());
-                rank
+                if values.last().is_none_or(|last| value(row) > *last) {
+                    values.push(value(row));
+                }
+                values.len() as u32 - 1
             };
             Sorted { ranks: rows.iter().map(rank_of).collect(), rows, values }
         };
@@ -163,7 +164,7 @@ struct Search {
     rows: usize,
     total_weight: f64,
     total: f64,
-    /// w_l w_r (mean_l − mean_r)² of the best split: −1 before the first, and infinite where there is nothing to split.
+    /// `w_l w_r (mean_l − mean_r)²` of the best split: −1 before the first, and infinite where there is nothing to split.
     score: f64,
     feature: usize,
     /// Ranks of the values on either side.

@@ -8,7 +8,7 @@
 //! informativeness = mean over factors of the accuracy on test rows
 //! ```
 //!
-//! H_K is the entropy to base K (H_D to base D); each entry has 1e-11 added to it, so that an unused code counts as one of all factors
+//! H is the entropy, to the base K of the factors or D of the codes; each entry has 1e-11 added to it, so that an unused code counts as one of all factors
 //! alike. Protocol as in `disentanglement_lib` (Locatello et al. 2019): mean codes, scikit-learn's gradient-boosted trees with default
 //! settings, 10 000 rows to learn from and 5000 to test on.
 //!
@@ -68,6 +68,11 @@ pub fn dci(train: &Table, test: &Table, resamples: usize, seed: u64) -> Dci {
         completeness: over_refits(completeness),
         informativeness: informativeness(&models, test, seed),
     }
+}
+
+/// Importance `[D][K]` of each code in the trees that predict each factor from all codes of the table; `seed` orders codes of equal merit.
+pub fn importance(table: &Table, seed: u64) -> Vec<Vec<f64>> {
+    importances(&fit(table, None, seed), table.dimensions())
 }
 
 /// `1 − H_K` of each code: `importance[d][k]` is that of code d for factor k.

@@ -5,8 +5,9 @@
 //!                                                                                     Ridgeway & Mozer 2018, §3
 //! ```
 //!
-//! p is a multinomial logistic regression (see [`logistic`](crate::learners::logistic)) from all codes, fitted on the training rows; the
-//! area under the ROC curve is taken on the test rows, each level against the rest.
+//! p is a multinomial logistic regression (see [`logistic`](crate::learners::logistic)) from all codes, each less its mean and over its
+//! standard deviation in the training rows, fitted on those; the area under the ROC curve is taken on the test rows, each level against
+//! the rest.
 //!
 //! As in `disentanglement_lib` (Locatello et al. 2019) the area stands as it is: 1/2 is chance and the score of codes that say nothing;
 //! the paper stretches it to 0 … 1. Explicitness does not ask for disentangled codes: a rotation of the factors has theirs.
@@ -41,10 +42,11 @@ pub fn areas(train: &Table, test: &Table) -> Vec<Option<f64>> {
 fn rankings(train: &Table, test: &Table) -> Vec<Vec<Ranking>> {
     assert_eq!((train.dimensions(), train.factors()), (test.dimensions(), test.factors()), "test must be as train");
     assert!(test.rows() > 0, "an area needs rows to test on");
+    let [known, unseen] = standardised(train, test);
     let of = |k: usize| {
-        let model = LogisticRegression::fit(train.codes(), train.dimensions(), &train.factor(k));
+        let model = LogisticRegression::fit(&known, train.dimensions(), &train.factor(k));
         let probabilities: Vec<Vec<f64>> =
-            (0..test.rows()).into_par_iter().map(|row| model.probabilities(test.code(row))).collect();
+            unseen.par_chunks(test.dimensions()).map(|code| model.probabilities(code)).collect();
         let truth = test.factor(k);
         let ranking = |level: usize| {
             let place = model.labels().binary_search(&level).ok();
@@ -54,6 +56,22 @@ fn rankings(train: &Table, test: &Table) -> Vec<Vec<Ranking>> {
         (0..test.sizes()[k]).into_par_iter().map(ranking).collect()
     };
     (0..train.factors()).into_par_iter().map(of).collect()
+}
+
+/// The codes of both, each dimension less its mean and over its standard deviation in `train`; less its mean where it does not vary.
+fn standardised(train: &Table, test: &Table) -> [Vec<f64>; 2] {
+    let moments = |d: usize| {
+        let values = train.dimension(d);
+        let mean = values.iter().sum::<f64>() / values.len() as f64;
+        let deviation = (values.iter().map(|value| (value - mean).powi(2)).sum::<f64>() / values.len() as f64).sqrt();
+        // Of a constant, rounding may leave a deviation.
+        (mean, if deviation > 1e-12 * mean.abs() { deviation } else { 1.0 })
+    };
+    let moments: Vec<(f64, f64)> = (0..train.dimensions()).map(moments).collect();
+    [train, test].map(|table| {
+        let codes = table.codes().iter().zip(moments.iter().cycle());
+        codes.map(|(value, (mean, deviation))| (value - mean) / deviation).collect()
+    })
 }
 
 /// `None` of no value.

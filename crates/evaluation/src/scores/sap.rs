@@ -124,7 +124,8 @@ fn correlations(table: &Table, counts: &[u32]) -> Vec<Vec<f64>> {
     let entry = |d: usize, k: usize| {
         let (product, code, level) = (products[d * factors + k], squares[d], squares[dimensions + k]);
         // Below this a variance is what rounding has left of a constant (disentanglement_lib's bound).
-        if code / rows > 1e-12 && level > 0.0 { product * product / (code * level) } else { 0.0 }
+        let varies = code / rows > 1e-12 && level > 0.0;
+        if varies { (product * product / (code * level)).min(1.0) } else { 0.0 }
     };
     (0..dimensions).map(|d| (0..factors).map(|k| entry(d, k)).collect()).collect()
 }

@@ -95,4 +95,8 @@ fn equal_targets_and_constant_features_are_not_split() {
     assert_eq!(grow(&x, &[1.5; 20], None, 3).leaves, [0; 20]);
     let targets: Vec<f64> = (0..20).map(f64::from).collect();
     assert_eq!(grow(&[[1.0, 2.0, 3.0]; 20], &targets, None, 3).leaves, [0; 20]);
+    let mut zeros = [[0.0; 3]; 20];
+    zeros[3] = [-0.0; 3];
+    zeros[5] = [f64::NAN; 3];
+    assert_eq!(grow(&zeros, &targets, None, 3).leaves, [0; 20]);
 }
