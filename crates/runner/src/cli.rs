@@ -121,6 +121,7 @@ fn run_to_end<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
         let parent = run.directory().path().parent().unwrap_or(Path::new(".")).display().to_string();
         text.push_str(&terminal::next_commands(&[
             ("curves and pictures", &format!("make tensorboard LOGDIR={parent}")),
+            ("scores and exact terms", &format!("target/release/evaluate {directory}")),
             ("what each latent does", &format!("target/release/traverse {directory}")),
         ]));
     }

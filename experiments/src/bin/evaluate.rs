@@ -161,7 +161,8 @@ fn representation(
     let samples = codes.draw(arguments.samples.unwrap_or(if run.device.is_cuda() { 10_000 } else { 2_000 }), noise);
     let densities = match (codes.gaussian(), &samples) {
         (Some(encodings), Some(samples)) if plan.exact => {
-            Some(decompose(encodings, samples, run.config.data.batch_size, noise, (watch, report))?)
+            let tag = selection.tag();
+            Some(decompose(encodings, samples, run.config.data.batch_size, noise, (watch, report), &tag)?)
         }
         (None, _) if plan.exact => {
             report.section("No exact decomposition: q(z|x) is implicit and has no density.");

@@ -11,7 +11,7 @@ use serde_json::{Map, Value, json};
 /// Batches over which a minibatch estimate is averaged.
 const BATCHES: usize = 20;
 
-/// Decomposes the KL of `encodings` over `samples`; returns the densities, which MIG needs as well.
+/// Decomposes the KL of `encodings` over `samples`; returns the densities, which MIG needs as well. `tag` ends the names of the curves.
 ///
 /// # Errors
 /// When a signal has come.
@@ -21,6 +21,7 @@ pub fn decompose(
     batch: i64,
     noise: &Generator,
     (watch, report): (&Watch, &mut Report),
+    tag: &str,
 ) -> Result<Densities> {
     let mut stage = watch.stage("exact decomposition");
     let budget = MemoryBudget::of(samples.z.device());
@@ -28,11 +29,17 @@ pub fn decompose(
     drop(stage);
     let exact = densities.decompose(encodings);
     let minibatch = minibatch_terms(encodings, batch, BATCHES, noise);
-    tell(report, &exact, &minibatch, batch, encodings.mean.size()[0]);
+    tell(report, (&exact, &minibatch), batch, encodings.mean.size()[0], tag);
     Ok(densities)
 }
 
-fn tell(report: &mut Report, exact: &Decomposition, minibatch: &[MinibatchTerms], batch: i64, images: i64) {
+fn tell(
+    report: &mut Report,
+    (exact, minibatch): (&Decomposition, &[MinibatchTerms]),
+    batch: i64,
+    images: i64,
+    tag: &str,
+) {
     report.field("exact", json!(exact));
     let object = |terms: &MinibatchTerms| {
         let fields = [
@@ -61,6 +68,6 @@ fn tell(report: &mut Report, exact: &Decomposition, minibatch: &[MinibatchTerms]
     ));
     let names = ["mutual_information", "total_correlation", "dimension_wise_kl"];
     for (name, term) in names.iter().zip(terms) {
-        report.point(format!("evaluate/{name}"), term.value);
+        report.point(format!("evaluate/{name}{tag}"), term.value);
     }
 }

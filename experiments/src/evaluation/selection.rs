@@ -3,7 +3,7 @@
 use super::Report;
 use crate::codes::refuse;
 use anyhow::Result;
-use elbo_data::{Dataset, Factors};
+use elbo_data::{Dataset, Factors, Split};
 use elbo_runner::{InputError, TrainedRun};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -94,6 +94,15 @@ impl<'a> Selection<'a> {
         let all = if self.is_whole() { "all " } else { "" };
         let (name, split) = (&self.data.name, self.data.split);
         report.section(format!("{}{steps}; {name}, {split} split, {all}{} images", run.path.display(), self.len()));
+    }
+
+    /// What the names of curves end with: nothing for all training images, else which ones.
+    pub fn tag(&self) -> String {
+        match self.data.split {
+            Split::Train if self.is_whole() => String::new(),
+            Split::Train => format!("/subset_{}", self.len()),
+            Split::Test => format!("/test_{}", self.len()),
+        }
     }
 
     /// Factors of the images, where they are known.

@@ -260,3 +260,37 @@ fn a_decomposition_is_written_by_name() {
     }
     assert_eq!(json["marginal_kl"].as_array().map(Vec::len), Some(2));
 }
+
+/// A coordinate whose encodings are all N(0, 1) has the entropy of the prior, ½ ln 2πe; one of two far encodings of deviation 1, ln 2 more.
+#[test]
+fn marginal_entropies_are_those_of_the_mixtures() {
+    let noise = crate::model::generator(4);
+    let far = Tensor::from_slice(&[-50.0, 0.0, 50.0, 0.0]).view([2, 2]);
+    let encodings = Gaussian::new(far.shallow_clone(), far.zeros_like());
+    let own = Tensor::arange(4000, (Kind::Int64, Device::Cpu)).remainder(2);
+    let rows = |t: &Tensor| t.index_select(0, &own);
+    let z = Gaussian::new(rows(&encodings.mean), rows(&encodings.log_var)).sample(&noise, 1);
+    let found = decompose(&encodings, &Samples { z, own }, BUDGET).marginal_entropy;
+    let normal = 0.5 * (2.0 * std::f64::consts::PI * std::f64::consts::E).ln();
+    for (entropy, expected) in found.iter().zip([normal + std::f64::consts::LN_2, normal]) {
+        assert!((entropy.value - expected).abs() < 3.5 * entropy.standard_error, "{entropy:?}, not {expected}");
+        // The deviation of ½ε² over √4000.
+        assert!((entropy.standard_error - (0.5_f64 / 4000.0).sqrt()).abs() < 1e-3);
+    }
+}
+
+/// An interruption ends the work with its own error.
+#[test]
+fn an_interrupted_decomposition_returns_the_interruption() {
+    let noise = crate::model::generator(4);
+    let mean = noise.normal(&[3000, 4], Kind::Float);
+    let encodings = Gaussian::new(mean.shallow_clone(), mean.zeros_like());
+    let samples = Samples { own: Tensor::arange(3000, (Kind::Int64, Device::Cpu)), z: mean };
+    let mut calls = 0;
+    let stopped = Densities::watched(&encodings, &samples, BUDGET, &mut |done, total| {
+        assert!(done <= total && total == 3000);
+        calls += 1;
+        anyhow::bail!("enough")
+    });
+    assert_eq!((stopped.err().map(|error| error.to_string()), calls), (Some("enough".to_owned()), 1));
+}

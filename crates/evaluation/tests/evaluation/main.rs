@@ -4,6 +4,7 @@ mod encode;
 mod exact;
 mod factors;
 mod heat_map;
+mod minibatch;
 mod model;
 mod pictures;
 mod pixels;
