@@ -44,7 +44,8 @@ pub struct Dci {
 /// Learns each factor from all codes on `train`, and judges it on `test`.
 ///
 /// The intervals of disentanglement and completeness are over `resamples` refits on rows of `train` drawn with replacement, at least two
-/// (each takes about as long as the score itself); that of informativeness is over draws of test rows.
+/// (each takes about two thirds of the time of the score itself, which is some seven seconds on two cores for 10 000 rows of ten codes and
+/// the 113 levels of dSprites' factors); that of informativeness is over draws of test rows.
 pub fn dci(train: &Table, test: &Table, resamples: usize, seed: u64) -> Dci {
     assert_eq!((train.dimensions(), train.factors()), (test.dimensions(), test.factors()), "test must be as train");
     assert!(test.rows() > 0, "informativeness needs rows to test on");

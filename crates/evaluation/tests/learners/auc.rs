@@ -21,8 +21,7 @@ fn the_area_is_the_share_of_pairs_in_order_and_ties_are_half() {
             for j in (0..60).filter(|&j| !positive[j]) {
                 let weight = f64::from(counts[i] * counts[j]);
                 all += weight;
-                won +=
-                    weight * f64::midpoint((scores[i] - scores[j]).signum() * f64::from(scores[i] != scores[j]), 1.0);
+                won += weight * f64::midpoint(f64::from(scores[i].total_cmp(&scores[j]) as i8), 1.0);
             }
         }
         won / all

@@ -51,12 +51,10 @@ fn stumps_of_three_classes_are_those_of_the_hand_computation() {
 /// in trees that explain much and trees that explain little.
 #[test]
 fn importances_are_shares_of_the_squared_error_that_is_explained() {
-    // Feature, feature, label; one row each.
+    // Features, label, and how many rows.
+    let counted = [([0, 0], 0, 7), ([0, 1], 0, 4), ([0, 1], 1, 3), ([1, 0], 1, 5), ([1, 1], 1, 8), ([1, 0], 0, 2)];
     let rows: Vec<([usize; 2], usize)> =
-        [([0, 0], 0, 7), ([0, 1], 0, 4), ([0, 1], 1, 3), ([1, 0], 1, 5), ([1, 1], 1, 8), ([1, 0], 0, 2)]
-            .into_iter()
-            .flat_map(|(x, label, count)| std::iter::repeat_n((x, label), count))
-            .collect();
+        counted.iter().flat_map(|&(x, label, count)| std::iter::repeat_n((x, label), count)).collect();
     let (mut raw, mut explained) = (vec![(16.0_f64 / 13.0).ln(); rows.len()], [0.0; 2]);
     for _ in 0..40 {
         let p: Vec<f64> = raw.iter().map(|raw| 1.0 / (1.0 + (-raw).exp())).collect();
@@ -75,15 +73,22 @@ fn importances_are_shares_of_the_squared_error_that_is_explained() {
         let steps = [0, 1].map(|value| side(best, value).1 / side(best, value).2);
         raw = raw.iter().zip(&rows).map(|(raw, row)| raw + 0.1 * steps[row.0[best]]).collect();
     }
-    let x: Vec<f64> = rows.iter().flat_map(|(x, _)| x.map(|value| value as f64)).collect();
-    let labels: Vec<usize> = rows.iter().map(|&(_, label)| label).collect();
     let settings = Boosting { stages: 40, depth: 1, ..Boosting::default() };
-    let model = BoostedTrees::fit(&Columns::new(&x, 2), &labels, None, &settings, 0);
+    let fit = |x: Vec<[usize; 2]>, labels: Vec<usize>, weights: Option<&[u32]>| {
+        let x: Vec<f64> = x.as_flattened().iter().map(|&value| value as f64).collect();
+        BoostedTrees::fit(&Columns::new(&x, 2), &labels, weights, &settings, 0)
+    };
     let share = explained[0] / (explained[0] + explained[1]);
     assert!(share > 0.6 && share < 0.99, "both features must come in, got {share}");
-    assert_near(model.importances(), &[share, 1.0 - share]);
-    for (x, raw) in x.chunks(2).zip(raw) {
-        assert_near(&model.decision(x), &[raw]);
+    // One row each, and once for all rows alike with their number for a weight.
+    let (x, labels) = rows.iter().copied().unzip();
+    let (distinct, theirs) = counted.iter().map(|&(x, label, _)| (x, label)).unzip();
+    let weights = counted.map(|(_, _, count)| count as u32);
+    for model in [fit(x, labels, None), fit(distinct, theirs, Some(&weights))] {
+        assert_near(model.importances(), &[share, 1.0 - share]);
+        for (&(x, _), raw) in rows.iter().zip(&raw) {
+            assert_near(&model.decision(&x.map(|value| value as f64)), &[*raw]);
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 use crate::rows;
 use elbo_evaluation::learners::linear_svm::{LinearSvm, Plane};
 
-/// 1/2 (w² + b²) + Σ c_i max(0, 1 − y_i (w x_i + b))².
+/// `1/2 (w² + b²) + Σ c_i max(0, 1 − y_i (w x_i + b))²`.
 fn objective(plane: Plane, x: &[f64], signs: &[f64], costs: &[f64]) -> f64 {
     let loss = |((x, sign), cost): ((&f64, &f64), &f64)| cost * (1.0 - sign * plane.at(*x)).max(0.0).powi(2);
     0.5 * (plane.weight.powi(2) + plane.bias.powi(2)) + x.iter().zip(signs).zip(costs).map(loss).sum::<f64>()
@@ -28,7 +28,7 @@ fn two_rows_have_the_plane_of_the_closed_form() {
     assert_eq!((machine.predict(-0.1), machine.predict(0.1)), (3, 8));
 }
 
-/// For two labels each row has the weight n / (2 n_label) of its own.
+/// For two labels each row has the weight `n / (2 n_label)` of its own.
 #[test]
 fn the_plane_between_two_labels_minimises_the_balanced_objective() {
     let (features, labels) = rows(200, 2, 1);
@@ -45,7 +45,7 @@ fn the_plane_between_two_labels_minimises_the_balanced_objective() {
     }
 }
 
-/// For more, rows of the label have n / (labels · n_label), and the rest 1, as liblinear has it.
+/// For more, rows of the label have `n / (labels · n_label)`, and the rest 1, as liblinear has it.
 #[test]
 fn the_plane_of_each_of_several_labels_minimises_its_objective() {
     let (features, labels) = rows(300, 4, 2);

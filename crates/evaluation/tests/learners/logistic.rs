@@ -2,7 +2,7 @@ use crate::{on_one_and_three_threads, rows};
 use elbo_evaluation::learners::logistic::LogisticRegression;
 use serde_json::Value;
 
-/// 1/2 Σ |w_k|² − Σ log softmax(w·x + b), for weights `[D, C]` followed by intercepts.
+/// `1/2 Σ |w_k|² − Σ log softmax(w·x + b)`, for weights `[D, C]` followed by intercepts.
 fn objective(parameters: &[f64], features: &[f64], width: usize, labels: &[usize]) -> f64 {
     let classes = parameters.len() / (width + 1);
     let weights = &parameters[..width * classes];

@@ -2,8 +2,9 @@ use crate::known::{
     Code, assert_near, assert_same_on_any_threads, assert_sound, case, golden_split, list, matrix, pair, single_level,
 };
 use elbo_evaluation::scores::dci::{
-    Dci, completeness, completeness_per_factor, dci, disentanglement, disentanglement_per_code,
+    Dci, completeness, completeness_per_factor, dci, disentanglement, disentanglement_per_code, importance,
 };
+use elbo_evaluation::scores::{Score, Table};
 
 const SIZES: [usize; 3] = [3, 4, 5];
 
@@ -53,16 +54,16 @@ fn the_formulas_have_the_values_of_the_closed_form() {
 }
 
 /// scikit-learn goes through features of equal merit in an order of its own, which decides where few rows are left in a node; over seeds
-/// importances move by up to 0.02 here. So does the accuracy, by a test row or two of a hundred for each factor.
+/// importances move by up to 0.013 here (without it they are within 0.002). So does the accuracy, by a test row or two of a hundred for each factor.
 #[test]
 fn importances_and_accuracy_are_those_of_scikit_learn() {
     let (train, test) = golden_split();
     let case = case();
     let expected = matrix(&case["dci"]["importance_codes_by_factors"]);
     for seed in 0..3 {
-        let importance = elbo_evaluation::scores::dci::importance(&train, seed);
-        for (row, expected) in importance.iter().zip(&expected) {
-            assert_near(row, expected, 0.02);
+        let ours = importance(&train, seed);
+        for (row, expected) in ours.iter().zip(&expected) {
+            assert_near(row, expected, 0.015);
         }
     }
     let scores = dci(&train, &test, 2, 0);
@@ -70,7 +71,7 @@ fn importances_and_accuracy_are_those_of_scikit_learn() {
     assert_near(&[scores.informativeness.value], &[informativeness], 0.02);
     let both =
         [&case["dci"]["disentanglement"], &case["dci"]["completeness"]].map(|score| score.as_f64().expect("a number"));
-    assert_near(&[scores.disentanglement.value, scores.completeness.value], &both, 0.02);
+    assert_near(&[scores.disentanglement.value, scores.completeness.value], &both, 0.01);
 }
 
 /// Each code determines its factor, and the factors are independent.
@@ -125,6 +126,32 @@ fn one_code_and_a_factor_of_one_level_are_no_obstacle() {
     let (train, test) = single_level();
     let scores = dci(&train, &test, 2, 0);
     assert_eq!(values(&scores), [0.0, 0.0, 0.5]);
+}
+
+/// The interval against refits on rows drawn with replacement here, each as often as it is drawn. A deviation of 400 refits is good to
+/// 4%, the ratio of two to 5%. Codes of few values, so that it is numbers of rows that trees go by: refits on the distinct rows alone, a
+/// subsample, have 0.9 of this.
+#[test]
+fn intervals_are_those_of_rows_drawn_with_replacement() {
+    let mut rng = fastrand::Rng::with_seed(2);
+    let levels: Vec<Vec<usize>> = (0..200).map(|_| vec![rng.usize(..2), rng.usize(..2)]).collect();
+    let mut noisy = |row: &Vec<usize>| {
+        let [a, b] = [0, 1].map(|k| if rng.u8(..4) == 0 { 1 - row[k] } else { row[k] } as f64);
+        vec![a, a + b]
+    };
+    let codes: Vec<Vec<f64>> = levels.iter().map(&mut noisy).collect();
+    let train = Table::from_rows(&codes, &levels);
+    let refits: Vec<f64> = (0..400)
+        .map(|seed| {
+            let drawn: Vec<usize> = (0..200).map(|_| rng.usize(..200)).collect();
+            disentanglement(&importance(&train.select(&drawn), seed))
+        })
+        .collect();
+    let expected = Score::with_resamples(0.5, &refits);
+    let score = dci(&train, &train, 400, 0).disentanglement;
+    assert!(expected.low > 0.0 && score.low > 0.0 && score.high < 1.0, "{score:?}, {expected:?}");
+    let ratio = (score.high - score.low) / (expected.high - expected.low);
+    assert!((ratio - 1.0).abs() < 0.08, "{ratio}: {score:?}, {expected:?}");
 }
 
 #[test]
