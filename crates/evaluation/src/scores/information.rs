@@ -98,7 +98,7 @@ impl<'a> Binned<'a> {
 /// The gap between the two dimensions that know most of a factor, as a share of the factor's entropy, averaged over factors.
 ///
 /// 1 where each factor is told by one dimension alone; 0 where every factor has two that tell the same. Factors of one level are left out.
-/// Others divide by ln(levels) instead, and leave factors out; see [`super::mig_chen`].
+/// Others divide by ln(levels) instead, and leave factors out; see [`super::mig_chen()`].
 pub fn mig_histogram(table: &Table, resamples: usize, seed: u64) -> Score {
     let binned = Binned::new(table);
     let gap = |(information, entropies): (Vec<Vec<f64>>, Vec<f64>)| gap(&information, &entropies);

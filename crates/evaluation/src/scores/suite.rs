@@ -15,29 +15,29 @@ use tch::Tensor;
 elbo_core::choices! {
     /// A score, by the name of its protocol.
     pub enum ScoreName {
-        /// [`super::mig_chen`]
+        /// [`super::mig_chen()`]
         MigChen = "mig_chen",
-        /// [`super::mig_histogram`]
+        /// [`super::mig_histogram()`]
         MigHistogram = "mig_histogram",
-        /// [`super::factor_vae`]
+        /// [`super::factor_vae()`]
         FactorVae = "factor_vae",
-        /// [`super::beta_vae`]
+        /// [`super::beta_vae()`]
         BetaVae = "beta_vae",
-        /// [`super::sap`]
+        /// [`super::sap()`]
         Sap = "sap",
-        /// [`super::sap_continuous`]
+        /// [`super::sap_continuous()`]
         SapContinuous = "sap_continuous",
-        /// [`super::dci`]
+        /// [`super::dci()`]
         Dci = "dci",
-        /// [`super::modularity`]
+        /// [`super::modularity()`]
         Modularity = "modularity",
-        /// [`super::explicitness`]
+        /// [`super::explicitness()`]
         Explicitness = "explicitness",
-        /// [`super::irs`]
+        /// [`super::irs()`]
         Irs = "irs",
-        /// [`super::gaussian_total_correlation`]
+        /// [`super::gaussian_total_correlation()`]
         GaussianTotalCorrelation = "gaussian_total_correlation",
-        /// [`super::active_units`]
+        /// [`super::active_units()`]
         ActiveUnits = "active_units",
     }
 }

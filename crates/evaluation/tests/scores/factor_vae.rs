@@ -1,4 +1,4 @@
-//! The FactorVAE score.
+//! The `FactorVAE` score.
 
 use crate::codes;
 use crate::golden::{self, assert_close, numbers, whole};

@@ -69,7 +69,7 @@ fn a_duplicated_code_has_no_gap_and_stays_modular() {
 
 /// v0 ± v1 tell as much of v0 as of each other, so the first two factors have no gap and the third has all: 1/3.
 ///
-/// Each of the two tells almost as much of one as of the other, ρ = (I_small/I_large)² < 1, so its modularity is 1 − ρ/2, at least ½; the
+/// Each of the two tells almost as much of one as of the other, ρ < 1 by the squares, so its modularity is 1 − ρ/2, at least ½; the
 /// third dimension has 1. The mean is between 2/3 and what ρ = 0.6 gives.
 #[test]
 fn a_rotation_of_two_factors_costs_their_gaps() {

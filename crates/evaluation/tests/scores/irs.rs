@@ -13,8 +13,8 @@ fn factors_themselves_score_1() {
 }
 
 /// Four images of two factors of two levels. Dimension 0 is 3 a + b: with a held it strays by ½ from its mean, with b held by 1½; it is at
-/// most 2 from its own mean (0, 1, 3, 4 around 2). The quantile of two equal deviations is that deviation. So IRS_0 = 1 − ½/2 = ¾.
-/// Dimension 1 is b: IRS_1 = 1, and strays by ½ at most. Weighted by 2 and ½: (2 · ¾ + ½ · 1)/2½ = 0.8.
+/// most 2 from its own mean (0, 1, 3, 4 around 2). The quantile of two equal deviations is that deviation. So the first scores 1 − ½/2 = ¾.
+/// Dimension 1 is b: it scores 1, and strays by ½ at most. Weighted by 2 and ½: (2 · ¾ + ½ · 1)/2½ = 0.8.
 #[test]
 fn two_binary_factors_by_hand() {
     let levels: Vec<Vec<usize>> = vec![vec![0, 0], vec![0, 1], vec![1, 0], vec![1, 1]];
