@@ -148,7 +148,7 @@ pub fn about(name: ScoreName) -> &'static str {
         ScoreName::Explicitness => "are factors linear in the code? ROC area",
         ScoreName::Modularity => "does a dimension tell one factor alone?",
         ScoreName::Irs => "does a code stay while its factor does?",
-        ScoreName::GaussianTotalCorrelation => "nats, from the covariance; 0 is best",
-        ScoreName::ActiveUnits => "dimensions in use, of their number",
+        ScoreName::GaussianTotalCorrelation => "nats, from the means' covariance; 0 is best",
+        ScoreName::ActiveUnits => "dimensions in use",
     }
 }

@@ -3,6 +3,7 @@
 use super::{Canvas, heat_map, latent_against_factor};
 use crate::scores::Table;
 use crate::scores::information::Binned;
+use crate::scores::moments::{ACTIVE, variance};
 
 /// Points that information is estimated from, as in the scores.
 const POINTS: usize = 10_000;
@@ -21,11 +22,16 @@ pub struct Representation {
     entropies: Vec<f64>,
     /// Dimensions, the most important first.
     order: Vec<usize>,
+    /// Those of them that are in use, in the same order.
+    active: Vec<usize>,
 }
 
 impl Representation {
     /// Of all rows of `table`, or of 10 000 drawn by `seed`; dimensions in the order of `kl_per_dimension` (nats, `[D]`), else of the
     /// information they have.
+    ///
+    /// A histogram does not see scale: it finds information in the means of a collapsed dimension, tiny as they are, that no sample of it
+    /// carries. So pictures and labels leave out dimensions that are not in use ([`ACTIVE`]), unless none is.
     pub fn new(table: &Table, kl_per_dimension: Option<&[f64]>, seed: u64) -> Self {
         let table = table.sample(POINTS, seed);
         let binned = Binned::new(&table);
@@ -33,7 +39,13 @@ impl Representation {
         let importance = |d: usize| kl_per_dimension.map_or_else(|| information[d].iter().sum(), |kl| kl[d]);
         let mut order: Vec<usize> = (0..table.dimensions()).collect();
         order.sort_by(|&a, &b| importance(b).total_cmp(&importance(a)));
-        Self { table, information, entropies, order }
+        let rows: Vec<usize> = (0..table.rows()).collect();
+        let in_use = |d: &usize| variance(&table.dimension(*d), &rows) > ACTIVE;
+        let mut active: Vec<usize> = order.iter().copied().filter(in_use).collect();
+        if active.is_empty() {
+            active.clone_from(&order);
+        }
+        Self { table, information, entropies, order, active }
     }
 
     /// Dimensions, the most important first.
@@ -41,10 +53,13 @@ impl Representation {
         &self.order
     }
 
-    /// For each dimension the factor that it has the largest share of, with the share: `position_x 0.63`; empty where it has none.
+    /// For each dimension the factor that it has the largest share of, with the share: `position_x 0.63`; empty where it has none, or is not in use.
     pub fn labels(&self) -> Vec<String> {
         (0..self.table.dimensions())
             .map(|d| {
+                if !self.active.contains(&d) {
+                    return String::new();
+                }
                 let shares = self.shares(d).into_iter().enumerate();
                 let best = shares.max_by(|(_, one), (_, other)| one.total_cmp(other));
                 best.filter(|(_, share)| *share >= MATCHED)
@@ -55,21 +70,17 @@ impl Representation {
 
     /// Codes against the levels of every factor.
     pub fn latent_against_factor(&self) -> Canvas {
-        let shown = &self.order[..self.order.len().min(SHOWN)];
+        let shown = &self.active[..self.active.len().min(SHOWN)];
         latent_against_factor(&self.table, shown, Some(&self.information))
     }
 
     /// Information as shares of the factors' entropies.
     pub fn mutual_information(&self) -> Canvas {
-        let rows: Vec<String> = self.order.iter().map(|d| format!("z{d}")).collect();
-        let values: Vec<Vec<f64>> = self.order.iter().map(|&d| self.shares(d)).collect();
-        heat_map(
-            "Mutual information of codes and factors",
-            &rows,
-            self.table.names(),
-            &values,
-            "share of the factor's entropy",
-        )
+        let rows: Vec<String> = self.active.iter().map(|d| format!("z{d}")).collect();
+        let values: Vec<Vec<f64>> = self.active.iter().map(|&d| self.shares(d)).collect();
+        let (active, all) = (self.active.len(), self.order.len());
+        let title = format!("Mutual information of codes and factors: {active} of {all} dimensions in use");
+        heat_map(&title, &rows, self.table.names(), &values, "share of the factor's entropy")
     }
 
     /// Share of each factor's entropy that a dimension tells, `[K]`.

@@ -17,7 +17,8 @@ pub fn active_units(table: &Table, resamples: usize, seed: u64) -> Score {
 /// Total correlation in nats of the normal distribution with the codes' covariance, `½ (Σ_d ln Σ_dd − ln det Σ)`.
 ///
 /// A lower bound on the codes' total correlation only where they are jointly normal; of mean codes, which can be correlated where samples
-/// are not (Locatello et al. 2019, §5.3). Constant dimensions are left out; infinite where a dimension is a linear function of others.
+/// are not (Locatello et al. 2019, §5.3). Of all dimensions, as published: the means of collapsed ones are tiny, but may be correlated as
+/// much as any. Constant dimensions are left out; infinite where a dimension is a linear function of others.
 pub fn gaussian_total_correlation(table: &Table, resamples: usize, seed: u64) -> Score {
     let rows: Vec<usize> = (0..table.rows()).collect();
     let columns: Vec<Vec<f64>> =
@@ -63,7 +64,8 @@ fn correlation_deficit(columns: &[Vec<f64>], rows: &[usize]) -> f64 {
     (-0.5 * log_determinant).max(0.0)
 }
 
-fn variance(values: &[f64], rows: &[usize]) -> f64 {
+/// Unbiased variance of some of the values.
+pub(crate) fn variance(values: &[f64], rows: &[usize]) -> f64 {
     let count = rows.len() as f64;
     let mean = rows.iter().map(|&row| values[row]).sum::<f64>() / count;
     rows.iter().map(|&row| (values[row] - mean).powi(2)).sum::<f64>() / (count - 1.0).max(1.0)

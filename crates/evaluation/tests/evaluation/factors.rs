@@ -2,6 +2,7 @@
 
 use crate::pixels::{assert_margins_are_empty, pixels, runs};
 use elbo_data::Factors;
+use elbo_evaluation::pictures::Representation;
 use elbo_evaluation::pictures::plot::COLOURS;
 use elbo_evaluation::pictures::{Canvas, latent_against_factor};
 use elbo_evaluation::scores::Table;
@@ -158,4 +159,28 @@ fn degenerate_tables_are_drawn() {
     let named = Table::new(&codes.view([20, 2]), &factors);
     let canvas = latent_against_factor(&named, &[1, 0], Some(&[vec![0.3, 0.2, 0.1], vec![0.0, 0.1, 0.2]]));
     assert_margins_are_empty(&canvas);
+}
+
+/// Factor 0 is dimension 1, factor 1 is dimension 0; dimension 2 has factor 0 again, a thousand times smaller: not in use, so it has no label
+/// and no row in the pictures. The order is that of the KL.
+#[test]
+fn a_representation_leaves_out_what_is_not_in_use() {
+    let levels: Vec<Vec<usize>> = (0..240).map(|row| vec![row % 4, row / 4 % 5]).collect();
+    let codes: Vec<Vec<f64>> =
+        levels.iter().map(|row| vec![row[1] as f64 - 2.0, row[0] as f64 - 1.5, 1e-3 * row[0] as f64]).collect();
+    let table = Table::from_rows(&codes, &levels);
+    let found = Representation::new(&table, Some(&[0.5, 2.0, 0.1]), 1);
+    assert_eq!(found.order(), [1, 0, 2]);
+    assert_eq!(found.labels(), ["factor1 1.00", "factor0 1.00", ""]);
+    let three = Representation::new(&Table::from_rows(&scaled(&codes, 1e3), &levels), None, 1);
+    assert_eq!(three.labels()[2], "factor0 1.00");
+    let (two, three) = (found.latent_against_factor().height(), three.latent_against_factor().height());
+    assert!(two + CELL <= three, "a row less: {two} and {three} pixels");
+    // Where nothing is in use, everything is shown.
+    let none = Representation::new(&Table::from_rows(&scaled(&codes, 1e-3), &levels), None, 1);
+    assert_eq!(none.latent_against_factor().height(), three);
+}
+
+fn scaled(codes: &[Vec<f64>], scale: f64) -> Vec<Vec<f64>> {
+    codes.iter().map(|row| row.iter().map(|code| code * scale).collect()).collect()
 }
