@@ -113,3 +113,27 @@ fn sigterm_and_ctrl_c_save_and_say_how_to_go_on() {
         assert!(newest_state(&bench.path("run")) == newest_state(&bench.path("whole")));
     }
 }
+
+/// An evaluation that is interrupted leaves nothing half done: exit 130, and the run's folder as it was.
+#[test]
+fn an_interrupted_evaluation_leaves_the_run_as_it_was() {
+    let bench = Bench::new();
+    bench.train("run").arg("--quiet").assert().success();
+    let before = common::snapshot(&bench.path("run"));
+    let child = Command::new(program("evaluate"))
+        .arg(bench.path("run"))
+        .args(["--likelihood", "ais:1000000:4"])
+        .envs(environment())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("started");
+    // The handlers stand before the data are loaded; a signal before that would end the process by itself.
+    sleep(Duration::from_secs(2));
+    signal(&child, "INT");
+    let output = child.wait_with_output().expect("ended");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(130), "{errors}");
+    assert!(errors.ends_with("error: interrupted\n") && output.stdout.is_empty(), "{errors}");
+    assert_eq!(common::snapshot(&bench.path("run")), before);
+}

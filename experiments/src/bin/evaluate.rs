@@ -28,9 +28,9 @@ use std::process::ExitCode;
 
 /// Evaluates a trained model
 ///
-/// A run of ours, or weights from PyTorch beside a configuration. Without --likelihood, --exact and --scores it computes
-/// the ELBO, the exact decomposition of the KL and, where the data have factors, every disentanglement score; with any of
-/// them, those alone.
+/// A run of ours, or weights from PyTorch beside a configuration. Without --likelihood, --exact and
+/// --scores it computes the ELBO, the exact decomposition of the KL and, where the data have
+/// factors, every disentanglement score; with any of them, those alone.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -87,8 +87,10 @@ struct Arguments {
     quiet: bool,
 }
 
-const EPILOGUE: &str = "Everything is over the images of --split, --first or --indices, and over all of them. Pictures and evaluation.json go to the
-run's folder evaluation/, values and pictures to its TensorBoard page too; weights from elsewhere leave nothing without --out.
+const EPILOGUE: &str =
+    "Everything is over the images of --split, --first or --indices, and over all of them. Pictures and
+evaluation.json go to the run's folder evaluation/, values and pictures to its TensorBoard page too;
+weights from elsewhere leave nothing behind without --out.
 
 Examples:
   evaluate runs/first

@@ -27,14 +27,16 @@ use tch::Device;
 /// Scores how far codes are disentangled, from any framework
 ///
 /// CODES is an .npz or safetensors file:
-///   codes          [n, D]  float32 or float64: the representation, such as posterior means (or mean in its place)
+///   codes          [n, D]  float32 or float64: the representation, such as posterior means
 ///   factors        [n, K]  whole numbers: the level of each generative factor
 ///   mean, log_var  [n, D]  the Gaussian posteriors q(z|x), needed by mig_chen alone
 ///
-/// Rows are drawn at the published sizes where there are enough of them, else all are used: learners take two thirds to
-/// learn from and the rest to be judged by. Every score carries its protocol in its name and a 95% interval over resamples.
+/// Rows are drawn at the published sizes where there are enough of them, else all are used:
+/// learners take two thirds to learn from and the rest to be judged by. Every score carries its
+/// protocol in its name, and a 95% interval over resamples.
 ///
-/// With several files, of the same images row by row, it computes UDR: which of the models the others agree with.
+/// With several files, of the same images row by row, it computes UDR: which of the models the
+/// others agree with.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
