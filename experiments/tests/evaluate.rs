@@ -85,6 +85,12 @@ fn a_run_is_evaluated_whole() {
     ] {
         assert!(events.contains(tag), "{tag}");
     }
+    // A narrower call leaves what it does not compute.
+    let narrow = evaluate(&[&run, "--scores", "mig_histogram"]);
+    assert!(narrow.get("exact").is_none() && narrow["mig_histogram"] == found["mig_histogram"], "{narrow}");
+    let stored: Value =
+        serde_json::from_slice(&fs::read(folder.join("evaluation.json")).expect("a file")).expect("JSON");
+    assert_eq!(stored["exact"], found["exact"]);
     assert_eq!(evaluate(&[&run]), found, "the same seed");
     assert_ne!(evaluate(&[&run, "--seed", "1", "--likelihood", "elbo"])["elbo"], found["elbo"]);
 }

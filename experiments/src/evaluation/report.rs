@@ -85,7 +85,8 @@ impl Report {
     pub fn write(&mut self, folder: &Path, run: Option<(&Path, u64)>, pictures: &[(&str, Canvas)]) -> Result<()> {
         fs::create_dir_all(folder).with_context(|| format!("{}: cannot be made", folder.display()))?;
         let json = folder.join("evaluation.json");
-        write_atomically(&json, format!("{:#}\n", self.json()).as_bytes())?;
+        let all = self.joined(&json);
+        write_atomically(&json, format!("{all:#}\n").as_bytes())?;
         let mut files = vec![json.display().to_string()];
         let mut encoded = Vec::new();
         for (name, picture) in pictures {
@@ -104,6 +105,21 @@ impl Report {
         }
         self.section(files.join("\n"));
         Ok(())
+    }
+
+    /// The object with what an earlier call found of the same images of the same model, where this one has nothing newer.
+    fn joined(&self, earlier: &Path) -> Value {
+        const SAME: [&str; 4] = ["step", "data", "split", "images"];
+        let earlier = fs::read(earlier).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let mut all = self.object.clone();
+        if let Some(Value::Object(earlier)) = earlier
+            && SAME.iter().all(|name| earlier.get(*name) == all.get(*name))
+        {
+            for (name, value) in earlier {
+                all.entry(name).or_insert(value);
+            }
+        }
+        Value::Object(all)
     }
 
     /// The JSON object.

@@ -22,8 +22,10 @@ pub struct Representation {
     entropies: Vec<f64>,
     /// Dimensions, the most important first.
     order: Vec<usize>,
-    /// Those of them that are in use, in the same order.
+    /// Those of them that are shown, in the same order: the ones in use, or all where none is.
     active: Vec<usize>,
+    /// How many are in use.
+    in_use: usize,
 }
 
 impl Representation {
@@ -40,12 +42,13 @@ impl Representation {
         let mut order: Vec<usize> = (0..table.dimensions()).collect();
         order.sort_by(|&a, &b| importance(b).total_cmp(&importance(a)));
         let rows: Vec<usize> = (0..table.rows()).collect();
-        let in_use = |d: &usize| variance(&table.dimension(*d), &rows) > ACTIVE;
-        let mut active: Vec<usize> = order.iter().copied().filter(in_use).collect();
+        let varies = |d: &usize| variance(&table.dimension(*d), &rows) > ACTIVE;
+        let mut active: Vec<usize> = order.iter().copied().filter(varies).collect();
+        let in_use = active.len();
         if active.is_empty() {
             active.clone_from(&order);
         }
-        Self { table, information, entropies, order, active }
+        Self { table, information, entropies, order, active, in_use }
     }
 
     /// Dimensions, the most important first.
@@ -78,8 +81,8 @@ impl Representation {
     pub fn mutual_information(&self) -> Canvas {
         let rows: Vec<String> = self.active.iter().map(|d| format!("z{d}")).collect();
         let values: Vec<Vec<f64>> = self.active.iter().map(|&d| self.shares(d)).collect();
-        let (active, all) = (self.active.len(), self.order.len());
-        let title = format!("Mutual information of codes and factors: {active} of {all} dimensions in use");
+        let (in_use, all) = (self.in_use, self.order.len());
+        let title = format!("Mutual information of codes and factors: {in_use} of {all} dimensions in use");
         heat_map(&title, &rows, self.table.names(), &values, "share of the factor's entropy")
     }
 

@@ -26,8 +26,8 @@ pub struct Category {
 pub struct Layout(pub Vec<Category>);
 
 impl Layout {
-    /// The charts of any run: the parts of the ELBO together, the KL of every dimension, and minibatch estimates beside the
-    /// exact values that they are often mistaken for.
+    /// The charts of any run: the parts of the ELBO together, the KL of every dimension, minibatch estimates beside the exact
+    /// values that they are often mistaken for, and scores.
     pub fn of_a_run() -> Self {
         let chart = |title: &str, tags: &[&str]| Chart {
             title: title.to_string(),
@@ -59,6 +59,15 @@ impl Layout {
                         "exact terms together (nats)",
                         &["evaluate/(mutual_information|total_correlation|dimension_wise_kl)(/subset_.*)?$"],
                     ),
+                ],
+            },
+            Category {
+                title: "Disentanglement".to_string(),
+                charts: vec![
+                    chart("mutual information gap", &["score/mig_(chen|histogram)(/subset_.*)?$"]),
+                    chart("votes, accuracies, areas", &["score/(factor_vae|beta_vae|explicitness)$"]),
+                    chart("DCI", &["score/dci/"]),
+                    chart("SAP, modularity, IRS", &["score/(sap|sap_continuous|modularity|irs)$"]),
                 ],
             },
         ])
