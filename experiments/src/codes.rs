@@ -96,8 +96,8 @@ pub struct FactorFile {
 }
 
 impl FactorFile {
-    /// Reads `codes` `[n, D]` (or `mean` in their place) and whole numbers `factors` `[n, K]`, with `mean` and `log_var` `[n, D]` where they
-    /// are there, from an `.npz` or safetensors file. Levels that do not occur are closed up.
+    /// Reads `codes` `[n, D]` (or `mean` in their place) and whole numbers `factors` `[n, K]`, with `mean` and `log_var` `[n, D]` and
+    /// `factor_names` `[K]` where they are there, from an `.npz` or safetensors file. Levels that do not occur are closed up.
     ///
     /// # Errors
     /// One line that names the file, the array, and what was expected of it.
@@ -115,7 +115,11 @@ impl FactorFile {
                 return Err(file.damaged("factors", problem).into());
             }
         };
-        let names: Vec<String> = (0..factors).map(|k| format!("factor{k}")).collect();
+        let names: Vec<String> = if file.has("factor_names") {
+            file.words("factor_names", usize::try_from(factors)?)?
+        } else {
+            (0..factors).map(|k| format!("factor{k}")).collect()
+        };
         for (k, name) in names.iter().enumerate() {
             let mut column = levels.values.iter().skip(k).step_by(names.len());
             let first = column.next();

@@ -98,6 +98,26 @@ fn codes_that_are_the_factors_score_best_and_constant_ones_worst() {
     assert!(found.get("mig_chen").is_none(), "there are no encodings: {found}");
 }
 
+/// A factor called shape does not count in `mig_chen`: two dimensions that share it cost nothing.
+#[test]
+fn names_of_factors_are_read() {
+    let bench = Bench::new();
+    let (codes, factors) = grid();
+    let codes = Tensor::cat(&[&codes, &codes.narrow(1, 0, 1)], 1);
+    let write = |name: &str, names: &[&str]| {
+        let words: Vec<String> = names.iter().map(ToString::to_string).collect();
+        let archive = Archive::new().with("codes", &codes).with("mean", &codes).with("factors", &factors);
+        let archive = archive.with("log_var", &codes.full_like(2.0 * 1e-3_f64.ln())).with_words("factor_names", &words);
+        archive.write(&bench.path(name)).expect("written");
+        bench.path(name)
+    };
+    let mig = |path: &Path| score(&[path], &["--scores", "mig_chen"])["mig_chen"]["value"].as_f64().expect("a value");
+    assert!((mig(&write("shape.npz", &["shape", "scale", "angle"])) - 1.0).abs() < 1e-6);
+    assert!((mig(&write("other.npz", &["form", "scale", "angle"])) - 2.0 / 3.0).abs() < 1e-6);
+    let line = refusal(binary("score").arg(write("few.npz", &["shape", "scale"])), 2);
+    assert!(line.contains("factor_names: expected "), "{line}");
+}
+
 #[test]
 fn malformed_files_get_one_line_each() {
     let bench = Bench::new();
@@ -113,7 +133,7 @@ fn malformed_files_get_one_line_each() {
         ),
         (codes.reshape([-1]), factors.shallow_clone(), "codes: expected [n, D] with at least 2 rows, got [1800]"),
         (nan, factors.shallow_clone(), "codes: expected finite numbers, got NaN at [599, 0]"),
-        (codes.shallow_clone(), factors.to_kind(Kind::Double) + 0.5, "factors: expected integers"),
+        (codes.shallow_clone(), factors.to_kind(Kind::Double) + 0.5, "factors: expected whole numbers in row 0"),
         (
             codes.shallow_clone(),
             one_class,

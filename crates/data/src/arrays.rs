@@ -122,6 +122,18 @@ impl ArrayFile {
         }
     }
 
+    /// `count` words, which only an `.npz` file can hold.
+    ///
+    /// # Errors
+    /// As [`ArrayFile::numbers`], and when it holds anything but so many words.
+    pub fn words(&mut self, name: &str, count: usize) -> Result<Vec<String>, DataError> {
+        self.require(name)?;
+        match &mut self.content {
+            Content::Npz(file) => file.strings(name, count),
+            Content::Safetensors(_) => Err(self.damaged(name, "expected words, got numbers")),
+        }
+    }
+
     /// The error that an array is not what it should be: `FILE: NAME: problem`.
     pub fn damaged(&self, name: &str, problem: impl std::fmt::Display) -> DataError {
         DataError::damaged(&self.path, format!("{name}: {problem}"))

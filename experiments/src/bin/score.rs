@@ -30,6 +30,7 @@ use tch::Device;
 ///   codes          [n, D]  float32 or float64: the representation, such as posterior means
 ///   factors        [n, K]  whole numbers: the level of each generative factor
 ///   mean, log_var  [n, D]  the Gaussian posteriors q(z|x), needed by mig_chen alone
+///   factor_names   [K]     in an .npz; mig_chen leaves out a factor that is called shape
 ///
 /// Rows are drawn at the published sizes where there are enough of them, else all are used:
 /// learners take two thirds to learn from and the rest to be judged by. Every score carries its
@@ -86,12 +87,13 @@ fn run(arguments: &Arguments) -> Result<()> {
     let table = Table::new(&file.codes, &file.factors);
     let mut report = Report::new();
     let (rows, dimensions) = (table.rows(), table.dimensions());
-    let sizes: Vec<String> = table.sizes().iter().map(ToString::to_string).collect();
+    let factors: Vec<String> =
+        table.names().iter().zip(table.sizes()).map(|(name, size)| format!("{name} ({size} levels)")).collect();
     report.field("rows", rows);
     report.section(format!(
-        "{}: {rows} codes of {dimensions} dimensions; factors of {} levels",
+        "{}: {rows} codes of {dimensions} dimensions; {}",
         arguments.codes[0].display(),
-        sizes.join(", ")
+        factors.join(", ")
     ));
     let noise = Generator::new(Device::Cpu, seed_of(arguments.seed, 0))?;
     let codes = file.posterior.map(|posterior| Codes::from_gaussian(posterior, &noise));

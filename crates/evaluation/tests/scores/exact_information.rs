@@ -10,11 +10,15 @@ use tch::{Device, Kind, Tensor};
 
 /// Encodings of the grid with 4, 5 and 6 levels: means by `code`, one standard deviation for all.
 fn found(code: impl Fn(&[f64]) -> Vec<f64>, scale: f64, left_out: &[usize]) -> MigChen {
-    elbo_native::testing::single_thread();
-    let levels = codes::grid(1);
-    let flat: Vec<i64> = levels.concat().iter().map(|&level| level as i64).collect();
+    let flat: Vec<i64> = codes::grid(1).concat().iter().map(|&level| level as i64).collect();
     let names = ["a", "b", "c"].map(ToString::to_string);
     let factors = Factors::new(&names, &flat, None).unwrap().unwrap();
+    with_factors(&factors, code, scale, left_out)
+}
+
+/// The same encodings beside any factors.
+fn with_factors(factors: &Factors, code: impl Fn(&[f64]) -> Vec<f64>, scale: f64, left_out: &[usize]) -> MigChen {
+    elbo_native::testing::single_thread();
     let table = codes::table(1, |v, _| code(v));
     let size = [table.rows() as i64, table.dimensions() as i64];
     let mean = Tensor::from_slice(table.codes()).view(size);
@@ -24,7 +28,7 @@ fn found(code: impl Fn(&[f64]) -> Vec<f64>, scale: f64, left_out: &[usize]) -> M
     let rows = |t: &Tensor| t.index_select(0, &own);
     let z = Gaussian::new(rows(&mean), rows(&log_var)).sample(&noise, 1);
     let samples = Samples { z, own };
-    mig_chen(&Gaussian::new(mean, log_var), &factors, left_out, (&samples, None), (20, 1), &mut |_, _| Ok(())).unwrap()
+    mig_chen(&Gaussian::new(mean, log_var), factors, left_out, (&samples, None), (20, 1), &mut |_, _| Ok(())).unwrap()
 }
 
 /// Narrow encodings of the levels: a sample tells its level, so `I(z_d; v_k) = ln levels`, on the diagonal alone. The gap is all there is.
@@ -75,4 +79,17 @@ fn a_factor_left_out_does_not_count() {
     assert!((all.score.value - 2.0 / 3.0).abs() < 1e-9, "{:?}", all.score);
     assert!((two.score.value - 1.0).abs() < 1e-9, "{:?}", two.score);
     assert_eq!(two.mutual_information[0].len(), 2);
+}
+
+/// Another project reads the table of factors, stored column by column, row by row: a reshape where a transpose is needed. Levels of one
+/// factor then stand beside codes of another image, and codes that tell every factor seem to tell next to nothing.
+#[test]
+fn a_reshape_in_the_place_of_a_transpose_is_refuted() {
+    let levels = codes::grid(1);
+    let columns: Vec<i64> = (0..3).flat_map(|k| levels.iter().map(move |row| row[k] as i64)).collect();
+    let names = ["a", "b", "c"].map(ToString::to_string);
+    let reshaped = Factors::new(&names, &columns, None).unwrap().unwrap();
+    let wrong = with_factors(&reshaped, <[f64]>::to_vec, 1e-3, &[]);
+    let right = found(<[f64]>::to_vec, 1e-3, &[]);
+    assert!((right.score.value - 1.0).abs() < 1e-9 && wrong.score.value < 0.5, "{:?}", wrong.score);
 }
