@@ -228,6 +228,23 @@ fn weights_of_other_frameworks_are_evaluated_like_a_run() {
     for (place, found) in found.iter().enumerate() {
         assert!((number(found, "elbo") - number(&expected, "elbo")).abs() < 1e-6, "{place}: {found} {expected}");
     }
+    // Codes and pictures come from such weights as well: the mean codes of the file that was written last are those of the run.
+    let from_weights = |program: &str, out: &str, more: &[&str]| {
+        let mut command = binary(program);
+        command
+            .args(["--weights", &file, "--config", &config, "--names", &map, "--out"])
+            .arg(bench.path(out))
+            .args(more);
+        command.assert().success();
+    };
+    from_weights("encode", "theirs.npz", &["--first", "50"]);
+    binary("encode").arg(&run).arg("--out").arg(bench.path("ours.npz")).args(["--first", "50"]).assert().success();
+    let mean = |name: &str| elbo_data::ArrayFile::open(&bench.path(name)).and_then(|mut file| file.numbers("mean"));
+    assert_eq!(mean("theirs.npz").expect("codes").values, mean("ours.npz").expect("codes").values);
+    from_weights("traverse", "pictures", &["--columns", "3"]);
+    assert!(bench.path("pictures/traversals.png").exists());
+    let line = refusal(binary("traverse").args(["--weights", &file, "--config", &config, "--names", &map]), 2);
+    assert!(line.contains("--out: expected a directory for the pictures of --weights"), "{line}");
     // The wrong layout is another model.
     let (bytes, names) = foreign(&checkpoint, "interleaved");
     fs::write(&file, bytes).expect("written");

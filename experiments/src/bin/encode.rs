@@ -10,8 +10,8 @@ use clap::Parser;
 use elbo_data::Dataset;
 use elbo_evaluation::encode::{self, Codes};
 use elbo_experiments::archive::Archive;
-use elbo_runner::config::DeviceChoice;
-use elbo_runner::{InputError, TrainedRun, cli};
+use elbo_experiments::evaluation::ModelArguments;
+use elbo_runner::{InputError, cli};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tch::{Device, Kind, Tensor};
@@ -24,8 +24,8 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
-    /// Directory of the run
-    run: PathBuf,
+    #[command(flatten)]
+    model: ModelArguments,
     /// The archive to write
     #[arg(long, value_name = "FILE.npz")]
     out: PathBuf,
@@ -36,11 +36,8 @@ struct Arguments {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
     first: Option<i64>,
     /// Examples encoded at once
-    #[arg(long, value_name = "B", default_value_t = 256, value_parser = clap::value_parser!(i64).range(1..))]
+    #[arg(long, value_name = "B", default_value_t = 64, value_parser = clap::value_parser!(i64).range(1..))]
     batch_size: i64,
-    /// Where to compute: auto, cpu, cuda or cuda:INDEX [default: where the run was trained]
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceChoice>,
     /// Write over an archive that is there
     #[arg(long)]
     force: bool,
@@ -49,6 +46,7 @@ struct Arguments {
 const EPILOGUE: &str = "Examples:
   encode runs/first --out codes.npz
   encode runs/first --out codes.npz --first 10000
+  encode --weights model.safetensors --config run.json --names names.json --out codes.npz
 
 In Python:
   archive = numpy.load('codes.npz'); codes, factors = archive['codes'], archive['factors']";
@@ -62,7 +60,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     if out.exists() && !arguments.force {
         return Err(InputError::new(format!("{}: exists; --force writes over it", out.display())).into());
     }
-    let run = TrainedRun::open(&arguments.run, arguments.device, &mut |text| eprintln!("{text}"))?;
+    let run = arguments.model.open(&mut |text| eprintln!("{text}"))?;
     let data = if arguments.test {
         let no_split = || InputError::new("--test: the run has no test split; its data.test_fraction makes one");
         run.data.test.as_ref().ok_or_else(no_split)?
@@ -73,7 +71,7 @@ fn run(arguments: &Arguments) -> Result<()> {
     let rows = Tensor::arange(count, (Kind::Int64, run.device));
     let codes = encode::encode(&run.vae, &data.images, Some(&rows), arguments.batch_size, &run.noise()?);
     archive(data, &rows, &codes)?.write(out)?;
-    println!("{}: {count} codes of {} dimensions, after {} steps", out.display(), run.vae.latent(), run.step);
+    println!("{}: {count} codes of {} dimensions", out.display(), run.vae.latent());
     Ok(())
 }
 

@@ -17,11 +17,9 @@ use elbo_experiments::evaluation::pictures::pictures;
 use elbo_experiments::evaluation::request::{Latent, Likelihood, Scores};
 use elbo_experiments::evaluation::scoring::Evaluated;
 use elbo_experiments::evaluation::selection::SelectionArguments;
-use elbo_experiments::evaluation::{Report, Selection};
-use elbo_runner::config::DeviceChoice;
+use elbo_experiments::evaluation::{ModelArguments, Report, Selection};
 use elbo_runner::terminal::Mode;
 use elbo_runner::watch::Watch;
-use elbo_runner::weights::{Head, Weights};
 use elbo_runner::{TrainedRun, cli, terminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -34,21 +32,8 @@ use std::process::ExitCode;
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
-    /// Directory of the run
-    #[arg(required_unless_present = "weights", conflicts_with = "weights")]
-    run: Option<PathBuf>,
-    /// A safetensors file of weights, with the names of our checkpoints (encoder.conv1.weight, ...)
-    #[arg(long, value_name = "FILE", requires = "config")]
-    weights: Option<PathBuf>,
-    /// The configuration that describes the model and data of --weights
-    #[arg(long, value_name = "CONFIG", requires = "weights")]
-    config: Option<PathBuf>,
-    /// How mean and log_var share the encoder's last layer in --weights: halves or interleaved
-    #[arg(long, value_name = "LAYOUT", default_value = "halves", requires = "weights")]
-    head: Head,
-    /// A JSON object {"their name": "our name"} for --weights; ours may end in :mean or :log_var
-    #[arg(long, value_name = "MAP.json", requires = "weights")]
-    names: Option<PathBuf>,
+    #[command(flatten)]
+    model: ModelArguments,
     /// Which of elbo, iwae:K, ais:TEMPERATURES:CHAINS, bdmc:TEMPERATURES:CHAINS (100 images drawn from the model, annealed
     /// both ways) and gaps (approximation and amortisation, beside ais or iwae); separated by commas
     #[arg(long, value_name = "KINDS", value_delimiter = ',')]
@@ -76,9 +61,6 @@ struct Arguments {
     /// Seed of all that is drawn
     #[arg(long, value_name = "SEED", default_value_t = 0)]
     seed: u64,
-    /// Where to compute: auto, cpu, cuda or cuda:INDEX [default: where the run was trained]
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceChoice>,
     /// Print one JSON object on standard output, and the tables on standard error
     #[arg(long)]
     json: bool,
@@ -124,7 +106,7 @@ impl Plan {
 fn evaluate(arguments: &Arguments) -> Result<()> {
     let watch = Watch::new(Mode::detect(arguments.quiet))?;
     let plan = Plan::of(arguments);
-    let run = open(arguments, &watch)?;
+    let run = arguments.model.open(&mut |text| watch.say(text))?;
     let selection = Selection::of(&run, &arguments.selection)?;
     let mut report = Report::new();
     selection.introduce(&run, &mut report);
@@ -137,9 +119,9 @@ fn evaluate(arguments: &Arguments) -> Result<()> {
     if plan.exact || plan.scores.is_some() {
         drawn = representation(arguments, &plan, &run, &selection, (batch, &noise), (&watch, &mut report))?;
     }
-    let out = arguments.out.clone().or_else(|| arguments.run.as_ref().map(|run| run.join("evaluation")));
+    let out = arguments.out.clone().or_else(|| arguments.model.run().map(|run| run.join("evaluation")));
     if let Some(out) = &out {
-        let record = arguments.run.is_some().then_some((run.path.as_path(), run.step));
+        let record = arguments.model.run().map(|directory| (directory.as_path(), run.step));
         report.write(out, record, &drawn)?;
     }
     terminal::present(&report.text(), arguments.json.then(|| report.json()).as_ref())?;
@@ -179,21 +161,8 @@ fn representation(
         let latent = arguments.latent.unwrap_or(Latent::Mean);
         table = evaluated.score(scores, selection, latent, &protocol, (watch, report))?;
     }
-    if arguments.out.is_none() && arguments.run.is_none() {
+    if arguments.out.is_none() && arguments.model.run().is_none() {
         return Ok(Vec::new());
     }
     pictures(run, selection, &codes, table.as_ref(), noise)
-}
-
-/// The run, or the weights beside their configuration.
-fn open(arguments: &Arguments, watch: &Watch) -> Result<TrainedRun> {
-    let progress = &mut |text: &str| watch.say(text);
-    match (&arguments.run, &arguments.weights, &arguments.config) {
-        (Some(run), _, _) => TrainedRun::open(run, arguments.device, progress),
-        (None, Some(file), Some(config)) => {
-            let weights = Weights { file: file.clone(), names: arguments.names.clone(), head: arguments.head };
-            TrainedRun::with_weights(config, &weights, arguments.device, progress)
-        }
-        _ => unreachable!("the command line asks for a run, or for weights and a configuration"),
-    }
 }

@@ -5,10 +5,10 @@ use anyhow::{Context, Result};
 use clap::Parser;
 use elbo_evaluation::encode;
 use elbo_evaluation::traversal::{Options, Span};
-use elbo_runner::config::DeviceChoice;
+use elbo_experiments::evaluation::ModelArguments;
 use elbo_runner::files::write_atomically;
 use elbo_runner::gallery::Gallery;
-use elbo_runner::{InputError, TrainedRun, cli};
+use elbo_runner::{InputError, cli};
 use std::fs;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -23,9 +23,9 @@ use tch::{Kind, Tensor};
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
-    /// Directory of the run
-    run: PathBuf,
-    /// Directory of the pictures [default: images/ of the run]
+    #[command(flatten)]
+    model: ModelArguments,
+    /// Directory of the pictures [default: images/ of the run; needed for --weights]
     #[arg(long, value_name = "DIRECTORY")]
     out: Option<PathBuf>,
     /// Row of the training set whose code the traversals start from
@@ -43,9 +43,6 @@ struct Arguments {
     /// A dimension runs through the quantiles of its codes, where the model has seen it
     #[arg(long)]
     quantiles: bool,
-    /// Where to compute: auto, cpu, cuda or cuda:INDEX [default: where the run was trained]
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceChoice>,
 }
 
 const EPILOGUE: &str = "Examples:
@@ -64,7 +61,7 @@ fn traverse(arguments: &Arguments) -> Result<()> {
     if !(arguments.limit.is_finite() && arguments.limit > 0.0) {
         return Err(InputError::new(format!("--limit: expected a finite number > 0, got {}", arguments.limit)).into());
     }
-    let run = TrainedRun::open(&arguments.run, arguments.device, &mut |text| eprintln!("{text}"))?;
+    let run = arguments.model.open(&mut |text| eprintln!("{text}"))?;
     let (images, noise) = (&run.data.train.images, run.noise()?);
     if let Some(row) = arguments.example.filter(|&row| row >= images.len()) {
         return Err(InputError::new(format!("--example: expected a row below {}, got {row}", images.len())).into());
@@ -82,7 +79,8 @@ fn traverse(arguments: &Arguments) -> Result<()> {
     let (columns, dimensions) = (usize::from(arguments.columns), usize::from(arguments.dimensions));
     let options = Options { span, columns, dimensions, ..Options::default() };
 
-    let out = arguments.out.clone().unwrap_or_else(|| run.path.join("images"));
+    let out = arguments.out.clone().or_else(|| arguments.model.run().map(|run| run.join("images")));
+    let out = out.ok_or_else(|| InputError::new("--out: expected a directory for the pictures of --weights"))?;
     fs::create_dir_all(&out).with_context(|| format!("{}: cannot be made", out.display()))?;
     let pictures = [
         ("traversals.png", gallery.traversals(&options).png()),
