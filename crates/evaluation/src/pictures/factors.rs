@@ -25,6 +25,8 @@ const FEW_LEVELS: usize = 3;
 /// A row's largest information is pointed out only where it is at least this share of the largest on that factor, of all dimensions:
 /// noise has a largest value too.
 const NOTABLE: f64 = 0.1;
+/// Nothing is pointed out below this share of ln(levels), the most that a dimension can tell: histograms find a little in noise.
+const LEAST: f64 = 0.05;
 
 /// A row per dimension in `order`, a column per factor; each cell shows the code's mean over the images of each level, and one standard
 /// deviation (of these images, divided by their number) on either side, on a scale that is common to all cells and has 0 in its middle.
@@ -32,7 +34,7 @@ const NOTABLE: f64 = 0.1;
 /// `order` says which dimensions are shown and in which order, for example by KL, largest first; about ten can be taken in at a glance.
 /// `mutual_information` (`[D][K]`, nats, rows for all dimensions of the table) is written above the cells: for each factor the dimension
 /// with the most information on it is framed, if it is shown, and for each dimension the factor on which it has the most is drawn in
-/// colour, unless another dimension has ten times as much on that. The picture follows the plots of latents against ground-truth factors
+/// colour, unless another dimension has ten times as much on that; neither below a twentieth of ln(levels). The picture follows the plots of latents against ground-truth factors
 /// in Chen et al. 2018; here every other factor is averaged over.
 pub fn latent_against_factor(table: &Table, order: &[usize], mutual_information: Option<&[Vec<f64>]>) -> Canvas {
     assert!(!order.is_empty() && table.factors() > 0, "the picture needs a dimension and a factor");
@@ -49,7 +51,8 @@ pub fn latent_against_factor(table: &Table, order: &[usize], mutual_information:
     for (row, (&dimension, cells)) in order.iter().zip(&cells).enumerate() {
         layout.label_row(&mut canvas, row, dimension);
         for (factor, levels) in cells.iter().enumerate() {
-            let emphasis = mutual_information.map(|information| Emphasis::of(information, dimension, factor));
+            let emphasis = mutual_information
+                .map(|information| Emphasis::of(information, dimension, (factor, table.sizes()[factor])));
             let cell = layout.cell(row, factor);
             cell.draw(&mut canvas, levels, table.sizes()[factor], emphasis);
             if let Some(information) = mutual_information {
@@ -98,11 +101,12 @@ enum Emphasis {
 }
 
 impl Emphasis {
-    fn of(information: &[Vec<f64>], dimension: usize, factor: usize) -> Self {
+    fn of(information: &[Vec<f64>], dimension: usize, (factor, size): (usize, usize)) -> Self {
         let here = information[dimension][factor];
         let of_factor = information.iter().map(|row| row[factor]).fold(f64::NEG_INFINITY, f64::max);
         let of_dimension = information[dimension].iter().copied().fold(f64::NEG_INFINITY, f64::max);
-        if here <= 0.0 || here.is_nan() {
+        let least = LEAST * (size as f64).ln();
+        if here <= 0.0 || here.is_nan() || here < least {
             Self::None
         } else if here >= of_factor {
             Self::OfFactor
@@ -146,7 +150,7 @@ impl Layout {
         ];
         if with_information {
             caption.push(
-                "Numbers: mutual information, nats. Framed: the largest of a factor. In colour: the largest of a dimension."
+                "Numbers: mutual information, nats. Framed: the largest of a factor. In colour: the largest of a dimension. Both from a twentieth of ln(levels) on."
                 .to_owned(),
             );
         }

@@ -124,6 +124,11 @@ fn the_largest_information_is_pointed_out() {
     assert_eq!(framed_cells(&one_best), 2);
     let nothing = draw([[0.0; 2]; 3]);
     assert_eq!((framed_cells(&nothing), strong(&nothing)), (0, 0));
+    // Six levels can tell ln 6 = 1.79 nats; a twentieth of that is 0.09.
+    let noise = draw([[0.08, 0.02], [0.03, 0.08], [0.01, 0.01]]);
+    assert_eq!((framed_cells(&noise), strong(&noise)), (0, 0));
+    let just = draw([[0.1, 0.02], [0.03, 0.08], [0.01, 0.01]]);
+    assert_eq!(framed_cells(&just), 1);
 }
 
 #[test]
