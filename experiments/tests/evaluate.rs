@@ -276,6 +276,19 @@ fn weights_of_other_frameworks_are_evaluated_like_a_run() {
     assert!(refused(&[]).starts_with(&format!("{file}: expected a sound safetensors file: ")));
 }
 
+/// Few images are no obstacle: one has no factor that varies, two have one; what cannot be computed is said, and nothing panics.
+#[test]
+fn few_images_are_evaluated_as_far_as_they_go() {
+    let bench = Bench::new();
+    let run = trained(&bench);
+    let one = evaluate(&[&run, "--first", "1"]);
+    assert!(one["elbo"].is_number() && one.get("mig_histogram").is_none() && one.get("dci").is_none(), "{one}");
+    assert!(one["exact"]["mutual_information"]["value"].as_f64().expect("a number").abs() < 1e-6, "{one}");
+    assert!(evaluate(&[&run, "--first", "1", "--likelihood", "iwae:3"])["iwae_standard_error"].is_null());
+    let two = evaluate(&[&run, "--first", "2"]);
+    assert!(two["mig_histogram"]["value"].is_number() && two["dci"]["informativeness"]["value"].is_number(), "{two}");
+}
+
 /// `score_every` puts scores and pictures among the curves; data without factors have none.
 #[test]
 fn scores_are_curves_while_training() {

@@ -98,6 +98,15 @@ impl Factors {
             .then(|| classes.iter().zip(&self.sizes).fold(0, |index, (class, size)| index * size + class))
     }
 
+    /// What varies among some of the images, in the order of `rows` (Int64 `[M]`): levels that do not occur are closed up, factors with one
+    /// level left out; `None` where nothing varies.
+    pub fn varying(&self, rows: &Tensor) -> Option<Self> {
+        let part = self.select(rows);
+        let levels = Vec::<i64>::try_from(&part.classes.reshape(-1)).expect("classes are Int64");
+        let values = Vec::<f64>::try_from(&part.values.reshape(-1)).expect("values are float64");
+        Self::new(&part.names, &levels, Some(&values)).expect("as many levels as values")
+    }
+
     /// Those of some of the images, in the order of `rows` (Int64 `[M]`). Names and sizes stay.
     pub fn select(&self, rows: &Tensor) -> Self {
         let rows = rows.to_device(Device::Cpu);

@@ -111,12 +111,11 @@ impl Densities {
 }
 
 impl Estimate {
-    /// The mean of independent values, with its standard error (0 for a single one).
+    /// The mean of independent values, with its standard error; that of a single value is NaN, for nothing is known of the spread.
     pub fn of(values: &[f64]) -> Self {
         let count = values.len() as f64;
         let value = values.iter().sum::<f64>() / count;
-        let squares = values.iter().map(|other| (other - value).powi(2)).sum::<f64>();
-        let standard_error = if values.len() < 2 { 0.0 } else { (squares / (count - 1.0) / count).sqrt() };
-        Self { value, standard_error }
+        let variance = values.iter().map(|other| (other - value).powi(2)).sum::<f64>() / (count - 1.0);
+        Self { value, standard_error: (variance / count).sqrt() }
     }
 }

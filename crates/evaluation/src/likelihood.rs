@@ -46,9 +46,5 @@ use tch::{Kind, Tensor};
 pub fn mean_over_images(values: &Tensor) -> Estimate {
     assert!(values.dim() == 1 && values.numel() > 0, "values must be [B], B ≥ 1, got {:?}", values.size());
     let values: Vec<f64> = Vec::try_from(values.detach().to_kind(Kind::Double)).expect("float64 values");
-    let count = values.len() as f64;
-    let value = values.iter().sum::<f64>() / count;
-    // 0/0 for one image: NaN, as promised.
-    let variance = values.iter().map(|one| (one - value).powi(2)).sum::<f64>() / (count - 1.0);
-    Estimate { value, standard_error: (variance / count).sqrt() }
+    Estimate::of(&values)
 }

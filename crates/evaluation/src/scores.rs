@@ -57,6 +57,8 @@ impl Score {
 
     /// The same for a score with another range.
     pub fn within(range: RangeInclusive<f64>, value: f64, resamples: &[f64]) -> Self {
+        // Zero has one sign.
+        let value = value + 0.0;
         if resamples.is_empty() {
             return Self { value, low: value, high: value };
         }

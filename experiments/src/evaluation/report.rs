@@ -49,7 +49,8 @@ impl Report {
         table.load_style(STYLE).set_header(header.iter().copied());
         for row in rows {
             let right = |(column, text): (usize, String)| {
-                let numeric = text.chars().next().is_some_and(|c| c.is_ascii_digit() || matches!(c, '-' | '−' | '±'));
+                let numeric =
+                    text.chars().next().is_some_and(|c| c.is_ascii_digit() || matches!(c, '-' | '−' | '±' | '∞'));
                 let alignment = if column > 0 && numeric { CellAlignment::Right } else { CellAlignment::Left };
                 Cell::new(text).set_alignment(alignment)
             };
@@ -138,8 +139,11 @@ pub fn estimate_json(estimate: &Estimate) -> Value {
     json!({ "value": estimate.value, "standard_error": estimate.standard_error })
 }
 
-/// `12.3456 ± 0.0012`.
+/// `12.3456 ± 0.0012`; of a single value without the error, which is then not known.
 pub fn estimate_text(estimate: &Estimate) -> String {
+    if estimate.standard_error.is_nan() {
+        return format!("{:.4}", estimate.value);
+    }
     format!("{:.4} ± {:.4}", estimate.value, estimate.standard_error)
 }
 

@@ -35,7 +35,7 @@ impl Evaluated<'_> {
         (watch, report): (&Watch, &mut Report),
     ) -> Result<Option<Table>> {
         let Some(factors) = selection.factors() else {
-            report.section("No disentanglement scores: the factors of these data are not known.");
+            report.section("No disentanglement scores: no factor of these images is known, or none varies among them.");
             return Ok(None);
         };
         let code = match latent {

@@ -105,9 +105,9 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// Factors of the images, where they are known.
+    /// Factors of the images that vary among them, where they are known.
     pub fn factors(&self) -> Option<Factors> {
-        self.data.factors.as_ref().map(|factors| factors.select(&self.rows))
+        self.data.factors.as_ref()?.varying(&self.rows)
     }
 }
 

@@ -4,6 +4,7 @@ mod arrays;
 mod attributes;
 mod configuration;
 mod damage;
+mod dataset;
 mod images;
 mod npz;
 mod order;

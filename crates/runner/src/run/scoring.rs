@@ -15,8 +15,12 @@ impl<M: Method> Run<M> {
     /// The scores that the configuration names, and pictures of what each dimension tells.
     pub(super) fn score(&mut self) -> Result<()> {
         let (step, started) = (self.step(), Instant::now());
-        let Some(factors) = &self.data.train.factors else { return Ok(()) };
-        let factors = factors.select(&self.subset);
+        let Some(factors) = self.data.train.factors.as_ref().and_then(|factors| factors.varying(&self.subset)) else {
+            let text =
+                format!("step {step}: no scores, because no factor varies among the examples of train.evaluate_subset");
+            self.notes.push(Note::Warning(text));
+            return Ok(());
+        };
         let noise = generator(self.device, self.config.seed, Stream::Scores(step))?;
         let batch = encode::batch_size(self.device);
         let codes = encode::encode(self.algorithm().vae(), &self.data.train.images, Some(&self.subset), batch, &noise);
