@@ -9,6 +9,7 @@ pub mod estimator_study;
 pub mod evaluation;
 
 use anyhow::Result;
+use elbo_adversarial::{FactorVae, Parts};
 use elbo_core::{Algorithm, FieldError};
 use elbo_objectives::{
     BetaTcVae, BetaVae, Capacity, DipVae, Elbo, FreeBits, Hfvae, HsicVae, InfoVae, Iwae, Objective, SingleObjective,
@@ -31,6 +32,7 @@ elbo_runner::methods! {
         "dip-vae" => DipVae(DipVae),
         "hsic-vae" => HsicVae(HsicVae),
         "hfvae" => Hfvae(Hfvae),
+        "factor-vae" => FactorVae(FactorVae),
     }
 }
 
@@ -49,8 +51,19 @@ impl Method for BuiltIn {
             Self::DipVae(objective) => single(objective, context),
             Self::HsicVae(objective) => single(objective, context),
             Self::Hfvae(objective) => single(objective, context),
+            Self::FactorVae(config) => game(context, |parts| config.build(parts)),
         }
     }
+}
+
+/// A model and those who play against it, each with an optimiser.
+fn game<G: Algorithm + 'static>(
+    context: &BuildContext<'_>,
+    build: impl FnOnce(Parts<'_>) -> Result<G, FieldError>,
+) -> Result<Box<dyn Algorithm>> {
+    let BuildContext { optimizer, initialisation, device, .. } = *context;
+    let parts = Parts { vae: context.vae()?, optimizer, initialisation, device };
+    Ok(Box::new(build(parts)?))
 }
 
 /// One VAE, one objective, one optimiser.

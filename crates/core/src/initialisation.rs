@@ -71,7 +71,12 @@ impl<'a> Initialiser<'a> {
 
     /// A scalar parameter that starts at `value`.
     pub fn scalar(&self, value: f64) -> Tensor {
-        self.leaf(&Tensor::full([], value, (Kind::Float, Device::Cpu)))
+        self.constant(&[], value)
+    }
+
+    /// A parameter of shape `size` that starts at `value` everywhere.
+    pub fn constant(&self, size: &[i64], value: f64) -> Tensor {
+        self.leaf(&Tensor::full(size, value, (Kind::Float, Device::Cpu)))
     }
 
     fn uniform(&self, size: &[i64], bound: f64) -> Tensor {

@@ -35,6 +35,20 @@ pub struct Convolution {
     window: Window,
 }
 
+/// Batch normalisation: each channel of `[B, C, ..]` (or feature of `[B, C]`) to mean 0 and variance 1, then scaled and shifted.
+///
+/// Ioffe & Szegedy 2015, with PyTorch's conventions: the biased variance normalises, the unbiased one is remembered, and what is remembered
+/// moves by a tenth towards every training batch.
+#[derive(Debug)]
+pub struct BatchNorm {
+    /// Scale, `[C]`; starts at 1.
+    pub weight: Tensor,
+    /// Shift, `[C]`; starts at 0.
+    pub bias: Tensor,
+    running_mean: Tensor,
+    running_var: Tensor,
+}
+
 /// The transpose of a two-dimensional convolution: with stride 2 it doubles a picture's size.
 #[derive(Debug)]
 pub struct TransposedConvolution {
@@ -54,8 +68,10 @@ choices! {
         Tanh = "tanh",
         /// x above 0, exp(x) − 1 below.
         Elu = "elu",
-        /// x above 0, x/100 below.
+        /// x above 0, x/100 below: PyTorch's.
         LeakyRelu = "leaky-relu",
+        /// x above 0, x/5 below: TensorFlow's, and so that of many published critics.
+        LeakyReluFifth = "leaky-relu-0.2",
     }
 }
 
@@ -71,6 +87,11 @@ impl Linear {
         let weight = initialiser.weight(&[parts * outputs, inputs], fan);
         let bias = initialiser.bias(parts * outputs, fan);
         Self { weight, bias }
+    }
+
+    /// A layer that returns 0 until it is trained.
+    pub fn zero(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64) -> Self {
+        Self { weight: initialiser.constant(&[outputs, inputs], 0.0), bias: initialiser.constant(&[outputs], 0.0) }
     }
 
     /// `[.., inputs]` → `[.., outputs]`.
@@ -139,6 +160,48 @@ impl TransposedConvolution {
     }
 }
 
+impl BatchNorm {
+    const MOMENTUM: f64 = 0.1;
+    const EPSILON: f64 = 1e-5;
+
+    /// For `channels` channels.
+    pub fn new(initialiser: &Initialiser<'_>, channels: i64) -> Self {
+        Self {
+            weight: initialiser.constant(&[channels], 1.0),
+            bias: initialiser.constant(&[channels], 0.0),
+            running_mean: initialiser.constant(&[channels], 0.0).detach(),
+            running_var: initialiser.constant(&[channels], 1.0).detach(),
+        }
+    }
+
+    /// By the moments that were remembered.
+    pub fn forward(&self, input: &Tensor) -> Tensor {
+        self.normalise(input, false)
+    }
+
+    /// By the moments of `input` itself, which are remembered.
+    pub fn forward_training(&self, input: &Tensor) -> Tensor {
+        self.normalise(input, true)
+    }
+
+    fn normalise(&self, input: &Tensor, training: bool) -> Tensor {
+        let (mean, variance) = (Some(&self.running_mean), Some(&self.running_var));
+        let (weight, bias) = (Some(&self.weight), Some(&self.bias));
+        input.batch_norm(weight, bias, mean, variance, training, Self::MOMENTUM, Self::EPSILON, true)
+    }
+
+    /// `weight`, `bias`.
+    pub fn parameters(&self) -> NamedTensors {
+        named(&self.weight, &self.bias)
+    }
+
+    /// `running_mean`, `running_var`.
+    pub fn buffers(&self) -> NamedTensors {
+        let named = |name: &str, tensor: &Tensor| (name.to_owned(), tensor.shallow_clone());
+        vec![named("running_mean", &self.running_mean), named("running_var", &self.running_var)]
+    }
+}
+
 impl Activation {
     /// Applies it in place: `input` must be the fresh output of a layer, which no backward pass reads.
     pub fn forward(self, mut input: Tensor) -> Tensor {
@@ -147,6 +210,8 @@ impl Activation {
             Self::Tanh => input.tanh_(),
             Self::Elu => input.elu_(),
             Self::LeakyRelu => input.leaky_relu_(),
+            // tch binds the operator without its slope.
+            Self::LeakyReluFifth => input.maximum(&(&input * 0.2)),
         }
     }
 }

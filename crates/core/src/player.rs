@@ -30,6 +30,14 @@ impl Player {
         Ok(elbo_native::gradients(loss, self.optimizer.parameters())?)
     }
 
+    /// [`Player::gradients`], and the graph of `loss` is kept for another player whose loss shares a part of it.
+    ///
+    /// # Errors
+    /// As [`Player::gradients`].
+    pub fn gradients_keeping_graph(&self, loss: &Tensor) -> anyhow::Result<Vec<Tensor>> {
+        Ok(elbo_native::gradients_keeping_graph(loss, self.optimizer.parameters())?)
+    }
+
     /// One update of the parameters from [`Player::gradients`], which it may scale in place. Where `skip`, a float32 scalar on the
     /// device, is 1, nothing changes.
     ///

@@ -12,6 +12,16 @@ pub trait Encoder: std::fmt::Debug + Send {
 
     /// Parameters, by names below `encoder.`.
     fn parameters(&self) -> NamedTensors;
+
+    /// [`Encoder::infer`] in a training step, as [`Network::forward_training`].
+    fn infer_training(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+        self.infer(x, noise, samples)
+    }
+
+    /// What is remembered but not trained, as [`Network::buffers`].
+    fn buffers(&self) -> NamedTensors {
+        Vec::new()
+    }
 }
 
 /// A network whose last layer holds mean and log-variance side by side: `[B, 2 D]`, the mean first.
@@ -29,17 +39,30 @@ impl GaussianEncoder {
 
 impl Encoder for GaussianEncoder {
     fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
-        let mut halves = self.network.forward(x).chunk(2, -1);
-        let log_var = halves.pop().expect("chunk(2) returns two halves");
-        let mean = halves.pop().expect("chunk(2) returns two halves");
-        let gaussian = Gaussian::new(mean, log_var);
-        let z = gaussian.sample(noise, samples);
-        (Posterior::Gaussian(gaussian), z)
+        drawn(&self.network.forward(x), noise, samples)
+    }
+
+    fn infer_training(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+        drawn(&self.network.forward_training(x), noise, samples)
     }
 
     fn parameters(&self) -> NamedTensors {
         self.network.parameters()
     }
+
+    fn buffers(&self) -> NamedTensors {
+        self.network.buffers()
+    }
+}
+
+/// The Gaussian of a head `[B, 2 D]`, and samples of it.
+fn drawn(head: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+    let mut halves = head.chunk(2, -1);
+    let log_var = halves.pop().expect("chunk(2) returns two halves");
+    let mean = halves.pop().expect("chunk(2) returns two halves");
+    let gaussian = Gaussian::new(mean, log_var);
+    let z = gaussian.sample(noise, samples);
+    (Posterior::Gaussian(gaussian), z)
 }
 
 /// A variational autoencoder with a standard normal prior.
@@ -66,27 +89,51 @@ impl Vae {
 
     /// x → q(z|x), z, p(x|z), with `samples` draws per example.
     pub fn forward(&self, x: &Tensor, noise: &Generator, samples: i64) -> ForwardPass {
-        let (posterior, z) = self.infer(x, noise, samples);
+        self.check_pictures(x);
+        let (posterior, z) = self.encoder.infer(x, noise, samples);
         let decoded = self.decode(&z);
+        let log_likelihood = self.likelihood.log_likelihood(x, &decoded);
+        ForwardPass::new(x.shallow_clone(), posterior, z, decoded, log_likelihood)
+    }
+
+    /// [`Vae::forward`] in a training step: batch normalisation takes the moments of this batch, and remembers them.
+    pub fn forward_training(&self, x: &Tensor, noise: &Generator, samples: i64) -> ForwardPass {
+        let (posterior, z) = self.infer_training(x, noise, samples);
+        let decoded = self.decode_training(&z);
         let log_likelihood = self.likelihood.log_likelihood(x, &decoded);
         ForwardPass::new(x.shallow_clone(), posterior, z, decoded, log_likelihood)
     }
 
     /// q(z|x) and one draw `[B, D]`.
     pub fn encode(&self, x: &Tensor, noise: &Generator) -> (Posterior, Tensor) {
-        self.infer(x, noise, 1)
+        self.check_pictures(x);
+        self.encoder.infer(x, noise, 1)
     }
 
-    fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+    /// q(z|x) and `samples` draws (`[B, D]`, or `[K, B, D]`) in a training step.
+    pub fn infer_training(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
+        self.check_pictures(x);
+        self.encoder.infer_training(x, noise, samples)
+    }
+
+    fn check_pictures(&self, x: &Tensor) {
         assert_eq!(x.size().get(1..), Some(&self.image[..]), "x must be [B, C, H, W] with the model's [C, H, W]");
-        self.encoder.infer(x, noise, samples)
     }
 
     /// What the decoder returns for `z` (`[.., D]`): `[.., C, H, W]`.
     pub fn decode(&self, z: &Tensor) -> Tensor {
+        self.decode_by(z, |z| self.decoder.forward(z))
+    }
+
+    /// [`Vae::decode`] in a training step.
+    pub fn decode_training(&self, z: &Tensor) -> Tensor {
+        self.decode_by(z, |z| self.decoder.forward_training(z))
+    }
+
+    fn decode_by(&self, z: &Tensor, decoder: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let size = z.size();
         assert_eq!(size.last(), Some(&self.latent), "z must be [.., {}], got {size:?}", self.latent);
-        let decoded = self.decoder.forward(&z.reshape([-1, self.latent]));
+        let decoded = decoder(&z.reshape([-1, self.latent]));
         let shape: Vec<i64> = size[..size.len() - 1].iter().chain(&self.image).copied().collect();
         decoded.reshape(shape)
     }
@@ -116,6 +163,20 @@ impl Vae {
         let mut all = prefixed("encoder", self.encoder.parameters());
         all.extend(prefixed("decoder", self.decoder.parameters()));
         all.extend(prefixed("likelihood", self.likelihood.parameters()));
+        all
+    }
+
+    /// What is remembered but not trained, under the same prefixes: the running moments of batch normalisation.
+    pub fn buffers(&self) -> NamedTensors {
+        let mut all = prefixed("encoder", self.encoder.buffers());
+        all.extend(prefixed("decoder", self.decoder.buffers()));
+        all
+    }
+
+    /// Parameters and buffers: all that makes the model what it is.
+    pub fn state(&self) -> NamedTensors {
+        let mut all = self.parameters();
+        all.extend(self.buffers());
         all
     }
 }

@@ -25,14 +25,15 @@ at::Tensor norm_of_all(const std::vector<at::Tensor>& tensors) {
 
 extern "C" {
 
-// Writes one gradient per parameter to `out`; null where the loss does not depend on it. The graph is freed.
+// Writes one gradient per parameter to `out`; null where the loss does not depend on it. The graph is freed unless `keep_graph`.
 //
 // Autograd may hand out one tensor for two parameters, or an expanded or transposed one. Each result here has memory of its own
 // in its parameter's layout, so that it may be changed in place.
-int elbo_gradients(at::Tensor* loss, at::Tensor* const* parameter_pointers, size_t count, at::Tensor** out) {
+int elbo_gradients(at::Tensor* loss, at::Tensor* const* parameter_pointers, size_t count, bool keep_graph,
+                   at::Tensor** out) {
   return elbo::guarded([&] {
     const auto parameters = elbo::gather(parameter_pointers, count);
-    auto gradients = torch::autograd::grad({*loss}, parameters, {}, /*retain_graph=*/false, /*create_graph=*/false,
+    auto gradients = torch::autograd::grad({*loss}, parameters, {}, keep_graph, /*create_graph=*/false,
                                            /*allow_unused=*/true);
     at::NoGradGuard no_grad;
     std::unordered_set<const void*> seen;

@@ -13,6 +13,19 @@ use tch::Tensor;
 /// `loss` is not a scalar or depends on no parameter; some parameters do not require a gradient, or the loss does not depend on
 /// them: all of them are named.
 pub fn gradients(loss: &Tensor, parameters: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
+    differentiate(loss, parameters, false)
+}
+
+/// [`gradients`], and the graph of `loss` is kept for another loss that shares a part of it: two players of a game who look at one
+/// reconstruction.
+///
+/// # Errors
+/// As for [`gradients`].
+pub fn gradients_keeping_graph(loss: &Tensor, parameters: &[(String, Tensor)]) -> Result<Vec<Tensor>> {
+    differentiate(loss, parameters, true)
+}
+
+fn differentiate(loss: &Tensor, parameters: &[(String, Tensor)], keep_graph: bool) -> Result<Vec<Tensor>> {
     if loss.numel() != 1 {
         return Err(Error::new(format!("a loss is a scalar, got the shape {:?}", loss.size())));
     }
@@ -26,7 +39,9 @@ pub fn gradients(loss: &Tensor, parameters: &[(String, Tensor)]) -> Result<Vec<T
     let handles: Vec<_> = parameters.iter().map(|(_, parameter)| parameter.as_ptr()).collect();
     let mut raw = vec![std::ptr::null_mut(); parameters.len()];
     // SAFETY: `handles` and `raw` have the given length; the handles are alive.
-    check(unsafe { shim::elbo_gradients(loss.as_ptr(), handles.as_ptr(), handles.len(), raw.as_mut_ptr()) })?;
+    check(unsafe {
+        shim::elbo_gradients(loss.as_ptr(), handles.as_ptr(), handles.len(), keep_graph, raw.as_mut_ptr())
+    })?;
     let gradients: Vec<Option<Tensor>> = raw
         .into_iter()
         // SAFETY: on success each place holds null or a new tensor for the caller to own.

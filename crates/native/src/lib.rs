@@ -2,7 +2,7 @@
 //!
 //! - [`initialise`] prepares the process and loads CUDA where there is a driver: the first call of every `main`.
 //! - [`Generator`]: random numbers of one's own, with a state that can be saved.
-//! - [`gradients`], [`clip_by_global_norm`], [`fused_adam`]: an update of all parameters that tells the host nothing.
+//! - [`gradients`], [`gradients_keeping_graph`], [`clip_by_global_norm`], [`fused_adam`]: an update of all parameters that tells the host nothing.
 //! - [`with_gradient`]: a gradient written by hand, as a node of autograd's graph.
 //! - [`recorder`]: which operators a step runs, and whether one of them waits for the device.
 //! - [`flags`], [`memory`], [`call`]: switches, memory statistics, and any other operator by its name.
@@ -58,4 +58,4 @@ pub use call::{Argument, call};
 pub use cuda::{CudaStatus, initialise};
 pub use error::{Error, Result};
 pub use generator::Generator;
-pub use gradients::{clip_by_global_norm, global_norm, gradients};
+pub use gradients::{clip_by_global_norm, global_norm, gradients, gradients_keeping_graph};

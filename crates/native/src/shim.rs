@@ -70,6 +70,7 @@ unsafe extern "C" {
         loss: Borrowed,
         parameters: *const Borrowed,
         count: usize,
+        keep_graph: bool,
         out: *mut *mut C_tensor,
     ) -> c_int;
     pub(crate) fn elbo_global_norm(tensors: *const Borrowed, count: usize, out: *mut *mut C_tensor) -> c_int;

@@ -33,20 +33,20 @@ impl<O: Objective> SingleObjective<O> {
         &self.objective
     }
 
-    fn terms(&self, x: &Tensor, context: &BatchContext<'_>) -> (Tensor, Scalars) {
-        let pass = self.vae.forward(x, context.noise, self.objective.samples());
-        let Terms { loss, scalars } = self.objective.evaluate(&pass, context);
+    fn terms(&self, pass: &ForwardPass, context: &BatchContext<'_>) -> (Tensor, Scalars) {
+        let Terms { loss, scalars } = self.objective.evaluate(pass, context);
         let mut reported = Scalars::new().with("loss", &loss);
         for (name, value) in scalars.entries() {
             reported.push(name.as_str(), value);
         }
-        complete(&mut reported, &pass);
+        complete(&mut reported, pass);
         (loss, reported)
     }
 }
 
-/// Adds what every run shows and this objective did not report, so that curves can be compared between objectives.
-fn complete(reported: &mut Scalars, pass: &ForwardPass) {
+/// Adds what every run shows and this method did not report, so that curves can be compared between methods: `reconstruction`, and for a
+/// Gaussian posterior `kl`, `kl_per_dimension` and `elbo`.
+pub fn complete(reported: &mut Scalars, pass: &ForwardPass) {
     let is_missing = |name: &str| reported.get(name).is_none();
     let missing = ["reconstruction", "kl", "kl_per_dimension", "elbo"].map(is_missing);
     if missing == [false; 4] {
@@ -74,7 +74,8 @@ fn complete(reported: &mut Scalars, pass: &ForwardPass) {
 
 impl<O: Objective> Algorithm for SingleObjective<O> {
     fn train_step(&mut self, x: &Tensor, context: &BatchContext<'_>) -> anyhow::Result<Scalars> {
-        let (loss, reported) = self.terms(x, context);
+        let pass = self.vae.forward_training(x, context.noise, self.objective.samples());
+        let (loss, reported) = self.terms(&pass, context);
         let gradients = self.player.gradients(&loss)?;
         let (skip, gradient_norm) = non_finite(&loss, &gradients)?;
         self.player.step(gradients, context.step, Some(&skip))?;
@@ -85,11 +86,15 @@ impl<O: Objective> Algorithm for SingleObjective<O> {
     }
 
     fn evaluate(&self, x: &Tensor, context: &BatchContext<'_>) -> anyhow::Result<Scalars> {
-        Ok(tch::no_grad(|| self.terms(x, context)).1)
+        let terms = || {
+            let pass = self.vae.forward(x, context.noise, self.objective.samples());
+            self.terms(&pass, context).1
+        };
+        Ok(tch::no_grad(terms))
     }
 
     fn state(&self) -> NamedTensors {
-        let mut state = self.vae.parameters();
+        let mut state = self.vae.state();
         state.extend(self.player.state());
         state
     }

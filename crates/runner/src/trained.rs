@@ -48,7 +48,7 @@ impl TrainedRun {
         let checkpoint = checkpoint::newest(&path.join("checkpoints"), |_| Ok(()), warn)?.ok_or_else(none)?;
         let data = config.data.load(device, progress)?;
         let vae = model(&config, &origin, &data, device)?;
-        checkpoint.restore(&vae.parameters())?;
+        checkpoint.restore(&vae.state())?;
         let step = checkpoint.counter("step")?;
         Ok(Self { path: path.to_owned(), config, vae, data, step, device })
     }
@@ -69,7 +69,7 @@ impl TrainedRun {
         let device = device::resolve(device.unwrap_or(config.device))?;
         let data = config.data.load(device, progress)?;
         let vae = model(&config, &origin, &data, device)?;
-        let unused = weights.restore(&vae.parameters())?;
+        let unused = weights.restore(&vae.state())?;
         if !unused.is_empty() {
             progress(&format!("note: {}: not used: {}", weights.file.display(), unused.join(", ")));
         }

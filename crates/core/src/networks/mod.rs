@@ -33,4 +33,15 @@ pub trait Network: std::fmt::Debug + Send {
 
     /// Every parameter, live, by its name below the network's own prefix, in a fixed order.
     fn parameters(&self) -> NamedTensors;
+
+    /// [`Network::forward`] in a training step: batch normalisation takes the moments of this batch, and remembers them. The same as
+    /// `forward` for networks without it.
+    fn forward_training(&self, input: &Tensor) -> Tensor {
+        self.forward(input)
+    }
+
+    /// What is remembered but not trained, live, by name: the running moments of batch normalisation.
+    fn buffers(&self) -> NamedTensors {
+        Vec::new()
+    }
 }
