@@ -3,6 +3,7 @@
 use elbo_experiments::BuiltIn;
 use elbo_runner::{Event, Run, RunConfig, RunOptions};
 use serde_json::{Value, json};
+use std::fs;
 use std::path::Path;
 
 /// A run's configuration of 20 steps over a small part of dSprites, with the networks of `config` and its method, optimiser and source.
@@ -45,4 +46,19 @@ pub fn state(run: &Run<BuiltIn>) -> Vec<(String, Vec<u8>)> {
         bytes
     };
     run.algorithm().state().iter().map(|(name, tensor)| (name.clone(), bytes(tensor))).collect()
+}
+
+/// Name and content of every shipped configuration.
+pub fn shipped() -> Vec<(String, Value)> {
+    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/configs");
+    let paths = fs::read_dir(configs).expect("configs").map(|entry| entry.expect("an entry").path());
+    let mut all: Vec<(String, Value)> = paths
+        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
+        .map(|path| {
+            let config: Value = serde_json::from_slice(&fs::read(&path).expect("bytes")).expect("JSON");
+            (config["name"].as_str().expect("a name").to_owned(), config)
+        })
+        .collect();
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
 }

@@ -4,10 +4,8 @@
 use elbo_native::recorder::{Operator, record};
 use elbo_native::testing::single_thread;
 use elbo_runner::Event;
-use elbo_tests::{open, shrunk};
+use elbo_tests::{open, shipped, shrunk};
 use serde_json::{Value, json};
-use std::fs;
-use std::path::Path;
 
 /// The operators of one `advance`.
 fn step(run: &mut elbo_runner::Run<elbo_experiments::BuiltIn>) -> (Event, Vec<Operator>) {
@@ -44,21 +42,6 @@ fn every_shipped_configuration_keeps_the_step_contract() {
         check(name, &shrunk(config.clone()));
     }
     assert!(shipped.len() >= 30, "{} configurations", shipped.len());
-}
-
-/// Name and content of every shipped configuration.
-fn shipped() -> Vec<(String, Value)> {
-    let configs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../experiments/configs");
-    let paths = fs::read_dir(configs).expect("configs").map(|entry| entry.expect("an entry").path());
-    let mut all: Vec<(String, Value)> = paths
-        .filter(|path| path.extension().is_some_and(|extension| extension == "json"))
-        .map(|path| {
-            let config: Value = serde_json::from_slice(&fs::read(&path).expect("bytes")).expect("JSON");
-            (config["name"].as_str().expect("a name").to_owned(), config)
-        })
-        .collect();
-    all.sort_by(|a, b| a.0.cmp(&b.0));
-    all
 }
 
 /// Every method of the shipped configurations with the likelihoods that have a scale to learn, on a small network.

@@ -3,7 +3,9 @@
 // Norms of Pythagorean triples are exact.
 #![allow(clippy::float_cmp)]
 
-use elbo_native::{Generator, clip_by_global_norm, global_norm, gradients, testing::single_thread};
+use elbo_native::{
+    Generator, clip_by_global_norm, global_norm, gradients, gradients_keeping_graph, testing::single_thread,
+};
 use tch::{Device, Kind, Tensor};
 
 const DOUBLE: (Kind, Device) = (Kind::Double, Device::Cpu);
@@ -49,6 +51,25 @@ fn a_network_has_the_gradient_of_finite_differences() {
         let slope = tch::no_grad(|| (loss(&(&w + &bump)) - loss(&(&w - &bump))).double_value(&[])) / (2.0 * h);
         assert!((slope - expected).abs() < 1e-8, "{slope} {expected}");
     }
+}
+
+/// Two losses share y = a²: a player's gradient of the first must leave what the second's needs. d(3y)/da = 6a, d(by)/db = y.
+#[test]
+fn a_kept_graph_serves_a_second_loss_and_a_freed_one_does_not() {
+    single_thread();
+    let (a, b) = (leaf(&[2.0]), leaf(&[5.0]));
+    let losses = || {
+        let shared = a.square();
+        ((&shared * 3.0).sum(None::<Kind>), (&shared * &b).sum(None::<Kind>))
+    };
+    let (first, second) = losses();
+    let found = gradients_keeping_graph(&first, &named(&[("a", &a)])).unwrap();
+    assert_eq!(f64s(&found[0]), [12.0]);
+    let found = gradients(&second, &named(&[("a", &a), ("b", &b)])).unwrap();
+    assert_eq!((f64s(&found[0]), f64s(&found[1])), (vec![20.0], vec![4.0]));
+    let (first, second) = losses();
+    gradients(&first, &named(&[("a", &a)])).unwrap();
+    assert!(gradients(&second, &named(&[("a", &a)])).is_err(), "the shared part of the graph is gone");
 }
 
 #[test]

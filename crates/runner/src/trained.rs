@@ -76,6 +76,13 @@ impl TrainedRun {
         Ok(Self { path: weights.file.clone(), config, vae, data, step: 0, device })
     }
 
+    /// The last value of the run's curve `tag`, from its `summary.json`; nothing for weights from elsewhere, or where there is no such curve.
+    pub fn last_value(&self, tag: &str) -> Option<f64> {
+        let bytes = std::fs::read(self.path.join("summary.json")).ok()?;
+        let summary: Value = serde_json::from_slice(&bytes).ok()?;
+        summary["scalars"][tag].as_f64()
+    }
+
     /// A generator for evaluations, the same at every call.
     ///
     /// # Errors

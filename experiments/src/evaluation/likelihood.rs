@@ -60,6 +60,7 @@ pub fn likelihoods(
             "  effective chains; share of proposals accepted".to_owned(),
             format!("{size:.2}; {:.2}", ais.acceptance),
         ]);
+        rows.extend(adversarial_excess(run, &mean_over_images(&ais.log_likelihood), report));
     }
     if let Some((encoder, best, log_likelihood)) = &found.gaps {
         for (key, title, values) in [
@@ -92,6 +93,24 @@ pub fn likelihoods(
         report.section(line);
     }
     Ok(())
+}
+
+/// For a method whose "ELBO" is a critic's word: how far its last value lies above log p(x), which no bound does (docs/mathematics.md §10).
+fn adversarial_excess(run: &TrainedRun, ais: &Estimate, report: &mut Report) -> Option<Vec<String>> {
+    let claimed = run.last_value("evaluate/elbo_adversarial")?;
+    let excess = claimed - ais.value;
+    report.field("elbo_adversarial", claimed);
+    report.field("elbo_adversarial_minus_ais", excess);
+    let error = ais.standard_error;
+    let verdict = if excess > 3.0 * error {
+        "above log p(x): T is not optimal, or the annealing has not converged"
+    } else {
+        "below log p(x), which says nothing about T"
+    };
+    Some(vec![
+        format!("adversarial \"ELBO\" of the run's last evaluation, minus log p(x): {verdict}"),
+        format!("{excess:.2}"),
+    ])
 }
 
 /// One request of a kind, and gaps only beside what they are measured from.
