@@ -27,7 +27,7 @@ pub struct Layout(pub Vec<Category>);
 
 impl Layout {
     /// The charts of any run: the parts of the ELBO together, the KL of every dimension, minibatch estimates beside the exact
-    /// values that they are often mistaken for, and scores.
+    /// values that they are often mistaken for, adversaries, and scores.
     pub fn of_a_run() -> Self {
         let chart = |title: &str, tags: &[&str]| Chart {
             title: title.to_string(),
@@ -59,6 +59,15 @@ impl Layout {
                         "exact terms together (nats)",
                         &["evaluate/(mutual_information|total_correlation|dimension_wise_kl)(/subset_.*)?$"],
                     ),
+                ],
+            },
+            Category {
+                title: "Adversaries".to_string(),
+                charts: vec![
+                    chart("what the critic says (nats)", &["train/kl_adversarial$", "train/nwj_bound$", "train/kl$"]),
+                    chart("cost of the critic (nats)", &["train/critic_cost$", "train/discriminator_cost/"]),
+                    chart("share that the critic gets right", &["train/critic_accuracy$"]),
+                    chart("who sits out", &["train/gate/"]),
                 ],
             },
             Category {

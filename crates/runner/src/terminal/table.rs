@@ -56,6 +56,12 @@ fn is_in_nats(name: &str) -> bool {
         "iwae_bound",
         "capacity_gap",
         "free_bits_kl",
+        "kl_adversarial",
+        "elbo_adversarial",
+        "nwj_bound",
+        "critic_cost",
+        "discriminator_cost",
+        "feature_reconstruction",
     ];
     let exact = ["mutual_information", "total_correlation", "dimension_wise_kl", "standard_error"];
     let first = name.split('/').next().unwrap_or(name);

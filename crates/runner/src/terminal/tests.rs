@@ -173,10 +173,12 @@ fn only_what_is_known_to_be_in_nats_is_said_to_be() {
         "train/kl_per_dimension/9",
         "train/estimate/total_correlation_mws",
         "evaluate/mutual_information",
+        "train/critic_cost",
+        "train/discriminator_cost/data",
     ] {
         assert_eq!(unit(tag), "nats", "{tag}");
     }
-    for tag in ["train/accuracy", "schedule/kl", "score/mig", "elbo", "train/klx"] {
+    for tag in ["train/critic_accuracy", "schedule/kl", "score/mig", "elbo", "train/klx"] {
         assert_eq!(unit(tag), "", "{tag}");
     }
 }

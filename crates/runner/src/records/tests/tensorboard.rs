@@ -79,7 +79,7 @@ fn tensorboard_reads_every_kind_of_event_where_present() {
     assert_eq!(histograms[2], json!([6, []]));
     let titles: Vec<_> =
         read["layout"]["category"].as_array().unwrap().iter().map(|category| &category["title"]).collect();
-    assert_eq!(titles, ["ELBO", "KL per dimension", "Estimates and exact terms", "Disentanglement"]);
+    assert_eq!(titles, ["ELBO", "KL per dimension", "Estimates and exact terms", "Adversaries", "Disentanglement"]);
 }
 
 /// Three runs, two of them alike but for the seed: two rows, the first with the mean of the two last values.
