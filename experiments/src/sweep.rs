@@ -1,0 +1,13 @@
+//! Many runs from one file: a base configuration and what varies.
+
+mod collect;
+mod grid;
+mod running;
+mod slurm;
+mod standing;
+
+pub use collect::{Collected, collect};
+pub use grid::{Member, Sweep};
+pub use running::{run_all, run_one};
+pub use slurm::script;
+pub use standing::Standing;
