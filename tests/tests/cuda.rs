@@ -7,7 +7,7 @@ use elbo_native::recorder::{Operator, record};
 use elbo_native::testing::single_thread;
 use elbo_objectives::estimator::{Densities, Estimator};
 use elbo_runner::{Diverged, Event};
-use elbo_tests::{finish, open, shrunk, state};
+use elbo_tests::{finish, open, shipped, shrunk, state};
 use serde_json::{Value, json};
 use tch::{Cuda, Device, Kind, Tensor};
 
@@ -160,5 +160,30 @@ fn likelihoods_agree_with_the_cpu_where_a_gpu_is_present() {
     });
     for (cpu, cuda) in values[0].iter().zip(&values[1]) {
         assert!((cpu - cuda).abs() < 1.0, "{cpu} on the CPU, {cuda} on CUDA, nats of some 2800");
+    }
+}
+
+/// Of every method one shipped configuration, players and critics included: 20 steps, evaluations and checkpoints on the device.
+#[test]
+fn every_method_trains_where_a_gpu_is_present() {
+    if !gpu() {
+        return;
+    }
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut seen = Vec::new();
+    for (name, config) in shipped() {
+        let kind = (config["method"]["name"].clone(), config["model"]["posterior"].clone());
+        if seen.contains(&kind) {
+            continue;
+        }
+        seen.push(kind);
+        let mut config = shrunk(config);
+        config["device"] = json!("cuda");
+        let mut run = open(&config, &folder.path().join(&name));
+        finish(&mut run);
+        for (tensor, value) in run.algorithm().state() {
+            assert!(value.device().is_cuda(), "{name}: {tensor} is on {:?}", value.device());
+            assert!(value.isfinite().all().int64_value(&[]) == 1, "{name}: {tensor} is not finite");
+        }
     }
 }
