@@ -37,31 +37,38 @@ impl<'a> HeldOut<'a> {
 
     /// [`FDivergence::plug_in`], from the samples of Q.
     pub fn plug_in(&self, divergence: FDivergence) -> Estimate {
-        self.estimate(divergence, &[(1.0, divergence.f(self.on_denominator))])
+        let tail = self.tail(divergence).worse(divergence.tail_of_plug_in(self.on_denominator));
+        estimate(tail, &[(1.0, divergence.f(self.on_denominator))])
     }
 
     /// [`FDivergence::plug_in_on_numerator`], from the samples of P.
     pub fn plug_in_on_numerator(&self, divergence: FDivergence) -> Estimate {
-        self.estimate(divergence, &[(1.0, divergence.weighed(self.on_numerator))])
+        // The plug-in value of the adjoint, P and Q changed over.
+        let tail = self.tail(divergence).worse(divergence.adjoint().tail_of_plug_in(&-self.on_numerator));
+        estimate(tail, &[(1.0, divergence.weighed(self.on_numerator))])
     }
 
     /// [`FDivergence::bound`], from both.
     pub fn bound(&self, divergence: FDivergence) -> Estimate {
         let numerator = divergence.slope(self.on_numerator);
-        self.estimate(divergence, &[(1.0, numerator), (-1.0, divergence.conjugate_of_slope(self.on_denominator))])
+        let terms = [(1.0, numerator), (-1.0, divergence.conjugate_of_slope(self.on_denominator))];
+        estimate(self.tail(divergence), &terms)
     }
 
-    /// The sum of the terms' means, each times its sign.
-    fn estimate(&self, divergence: FDivergence, terms: &[(f64, Tensor)]) -> Estimate {
-        let (mut value, mut variance) = (0.0, 0.0);
-        for (sign, term) in terms {
-            // In double precision: a sum of 1e6 numbers keeps few digits of float32.
-            let term = term.detach().to_kind(Kind::Double);
-            value += sign * term.mean(None).double_value(&[]);
-            variance += term.var(true).double_value(&[]) / term.size()[0] as f64;
-        }
-        let tail = divergence.tail(self.on_numerator, self.on_denominator);
-        let tail = Tail { reliable: tail.reliable && value.is_finite() && variance.is_finite(), ..tail };
-        Estimate { value, standard_error: variance.sqrt(), tail }
+    fn tail(&self, divergence: FDivergence) -> Tail {
+        divergence.tail_of_bound(self.on_numerator, self.on_denominator)
     }
+}
+
+/// The sum of the terms' means, each times its sign.
+fn estimate(tail: Tail, terms: &[(f64, Tensor)]) -> Estimate {
+    let (mut value, mut variance) = (0.0, 0.0);
+    for (sign, term) in terms {
+        // In double precision: a sum of 1e6 numbers keeps few digits of float32.
+        let term = term.detach().to_kind(Kind::Double);
+        value += sign * term.mean(None).double_value(&[]);
+        variance += term.var(true).double_value(&[]) / term.size()[0] as f64;
+    }
+    let tail = Tail { reliable: tail.reliable && value.is_finite() && variance.is_finite(), ..tail };
+    Estimate { value, standard_error: variance.sqrt(), tail }
 }

@@ -6,13 +6,13 @@ use super::FDivergence::{
 use serde::Serialize;
 use tch::{Device, Kind, Tensor};
 
-/// What the weights behind a value look like.
+/// What the weights behind a value look like: powers of t, whose means over few samples miss what they are made of.
 ///
 /// ```text
-/// χ² and the KLs are means of t^α over Q and of t^(α−1) over P: α = 1 KL(P‖Q), 0 KL(Q‖P), 2 Pearson, −1 Neyman
+/// bound: means of t^α over Q and of t^(α−1) over P, α = 1 for KL(P‖Q), 0 KL(Q‖P), 2 Pearson, −1 Neyman; bounded for 0 < α < 1, Jensen–Shannon and TV
+/// plug-in over Q: means of f(t), which grows like t at least (KL(Q‖P): like log t), also where the divergence is bounded; over P of f(t)/t
 /// ```
-/// With 0 < α < 1, and for Jensen–Shannon and total variation, every term is bounded and the samples count in full. Where both sides have weights it is the
-/// worse one that counts.
+/// A plug-in value gets the verdict on the bound too: a critic has learnt its T from the same tails. The worst of all weights is the one that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tail {
     /// `(Σ w)²/Σ w²`: equal weights that would be worth as much.
@@ -51,7 +51,13 @@ impl Tail {
         Self { effective_sample_size, index, reliable }
     }
 
-    fn worse(self, other: Self) -> Self {
+    /// The worst of these powers of t; a power of 0 is no weight.
+    fn of_powers(log_ratio: &Tensor, powers: &[f64]) -> Self {
+        let weights = powers.iter().filter(|power| **power != 0.0);
+        weights.fold(Self::bounded(log_ratio.size()[0]), |worst, power| worst.worse(Self::of(&(log_ratio * *power))))
+    }
+
+    pub(super) fn worse(self, other: Self) -> Self {
         Self {
             effective_sample_size: self.effective_sample_size.min(other.effective_sample_size),
             index: self.index.max(other.index),
@@ -61,8 +67,8 @@ impl Tail {
 }
 
 impl FDivergence {
-    /// Whether samples with these T (`[n]` of P, `[m]` of Q) can carry this divergence.
-    pub fn tail(self, on_numerator: &Tensor, on_denominator: &Tensor) -> Tail {
+    /// Of [`FDivergence::bound`], for T on samples of P (`[n]`) and of Q (`[m]`).
+    pub(super) fn tail_of_bound(self, on_numerator: &Tensor, on_denominator: &Tensor) -> Tail {
         let alpha = match self {
             TwiceJensenShannon | TotalVariation | TwiceSquaredHellinger => 0.5,
             Kl => 1.0,
@@ -75,9 +81,19 @@ impl FDivergence {
         if alpha > 0.0 && alpha < 1.0 {
             return bounded;
         }
-        // A power of 0 is no weight.
-        let sides = [(on_numerator, alpha - 1.0), (on_denominator, alpha)];
-        let weights = sides.iter().filter(|(_, power)| *power != 0.0);
-        weights.fold(bounded, |worst, (log_ratio, power)| worst.worse(Tail::of(&(*log_ratio * *power))))
+        bounded.worse(Tail::of_powers(on_numerator, &[alpha - 1.0])).worse(Tail::of_powers(on_denominator, &[alpha]))
+    }
+
+    /// Of [`FDivergence::plug_in`]: of the powers of t that f(t) grows like, at 0 and at infinity.
+    pub(super) fn tail_of_plug_in(self, on_denominator: &Tensor) -> Tail {
+        let powers: &[f64] = match self {
+            ReverseKl => &[],
+            Kl | TwiceJensenShannon | TwiceSquaredHellinger | TotalVariation => &[1.0],
+            Pearson => &[2.0],
+            Neyman => &[1.0, -1.0],
+            Alpha(order) if order.get() > 1.0 => &[order.get()],
+            Alpha(order) => &[1.0, order.get().min(0.0)],
+        };
+        Tail::of_powers(on_denominator, powers)
     }
 }
