@@ -7,17 +7,23 @@
 //! |---|---|
 //! | [`game`] | [`Game`], its [`Costs`] and [`Route`]s, and [`play`](game::play): all gradients first, then all steps |
 //! | [`ratio`] | log P/Q from a balanced classifier: its cost, its values, and [`RatioEstimator`] |
+//! | [`divergence`] | f-divergences from a log ratio: values, bounds, and the gradient for a sampler |
 //! | [`critic`] | the networks T(z) and T(x, z) |
 //! | [`factor_vae`] | FactorVAE: the total correlation by a critic |
+//! | [`aggregate`] | AAE, WAE-GAN and the adversarial InfoVAE: q(z) held to p(z) by a critic |
 //! | [`testing`] | the routing test for games, ours and yours |
 
+pub mod aggregate;
 pub mod critic;
+pub mod divergence;
 pub mod factor_vae;
 pub mod game;
 pub mod ratio;
 pub mod testing;
 
+pub use aggregate::{Aae, InfoVaeGan, WaeGan};
 pub use critic::{AggregateCriticConfig, ConcatenationCritic, Critic};
+pub use divergence::FDivergence;
 pub use factor_vae::FactorVae;
 pub use game::{Costs, Game, Mode, Parts, Route};
 pub use ratio::RatioEstimator;
