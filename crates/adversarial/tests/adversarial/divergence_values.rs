@@ -26,7 +26,7 @@ impl Quadrature {
         Self { log_ratio: case.log_ratio(&x), weights }
     }
 
-    /// E_P (0) or E_Q (1); a node that has no weight counts nothing, however large the value there.
+    /// The mean under P (0) or Q (1); a node that has no weight counts nothing, however large the value there.
     fn expectation(&self, side: usize, value: &Tensor) -> f64 {
         let weight = &self.weights[side];
         let product = (weight * value).where_self(&weight.gt(1e-307), &weight.zeros_like());

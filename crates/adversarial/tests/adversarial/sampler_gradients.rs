@@ -60,8 +60,8 @@ fn the_surrogates_gradient_is_the_divergences_for_every_f() {
     assert_eq!(compared, 11);
 }
 
-/// KL(Q ‖ P) = m²/2, whose gradient is m = 0.70. The plug-in value under P, −E_P[T e^−T], has −m (1 + m²/2) = −0.87: E_Q T = −m²/2, and its
-/// derivative is m E_Q[T − 1]. It is wrong in sign.
+/// KL(Q ‖ P) = m²/2, whose gradient is m = 0.70. The plug-in value under P is minus the mean of T e^−T, and its derivative is m times the mean of T − 1 under Q,
+/// where T has the mean −m²/2: −m (1 + m²/2) = −0.87. It is wrong in sign.
 #[test]
 fn the_plug_in_values_gradient_is_wrong_for_the_reverse_kl() {
     single_thread();
@@ -86,7 +86,7 @@ fn the_plug_in_values_gradient_is_right_for_the_kl_alone() {
     }
 }
 
-/// E_Q[f(e^T)] is made of samples of Q, and no sampler of P is in its graph.
+/// It is made of samples of Q, and no sampler of P is in its graph.
 #[test]
 fn the_plug_in_value_under_q_has_no_path_to_the_sampler() {
     single_thread();
