@@ -84,16 +84,8 @@ impl FDivergence {
         bounded.worse(Tail::of_powers(on_numerator, &[alpha - 1.0])).worse(Tail::of_powers(on_denominator, &[alpha]))
     }
 
-    /// Of [`FDivergence::plug_in`]: of the powers of t that f(t) grows like, at 0 and at infinity.
+    /// Of [`FDivergence::plug_in`], as far as it is not that of the bound: f(t) grows like t at least, but −log t does not.
     pub(super) fn tail_of_plug_in(self, on_denominator: &Tensor) -> Tail {
-        let powers: &[f64] = match self {
-            ReverseKl => &[],
-            Kl | TwiceJensenShannon | TwiceSquaredHellinger | TotalVariation => &[1.0],
-            Pearson => &[2.0],
-            Neyman => &[1.0, -1.0],
-            Alpha(order) if order.get() > 1.0 => &[order.get()],
-            Alpha(order) => &[1.0, order.get().min(0.0)],
-        };
-        Tail::of_powers(on_denominator, powers)
+        Tail::of_powers(on_denominator, &[if self == ReverseKl { 0.0 } else { 1.0 }])
     }
 }
