@@ -1,7 +1,7 @@
 //! q(z) held to p(z) by a critic: what AAE, WAE-GAN and the adversarial `InfoVAE` share.
 //!
-//! The critic's T(z) separates codes (P, the numerator) from samples of the prior (Q): `T → log q(z) − log p(z)`. A method says what the encoder
-//! descends of T, and with which weight.
+//! The critic's T(z) separates codes (P, the numerator) from samples of the prior (Q): `T → log q(z) − log p(z)`. A method says what the
+//! encoder descends of T, and with which weight.
 
 mod aae;
 mod info_vae_gan;
@@ -33,9 +33,9 @@ use tch::{Device, Kind, Tensor};
 ///
 /// Works with Gaussian and with implicit posteriors; where a KL in closed form has a weight, with the former only.
 ///
-/// Reports what every method does, then what the encoder descends (`adversarial_cost` or `divergence_surrogate`), `estimate/aggregate_kl_critic` (E T over
-/// the batch's codes: neither KL(q(z) ‖ p(z)) nor a bound), `estimate/aggregate_kl_nwj` (a lower bound on it for any T, in expectation over
-/// batches that T has not seen), `critic_cost` and `critic_accuracy`.
+/// Reports what every method does, then what the encoder descends (`adversarial_cost` or `divergence_surrogate`),
+/// `estimate/aggregate_kl_critic` (E T over the batch's codes: neither KL(q(z) ‖ p(z)) nor a bound), `estimate/aggregate_kl_nwj` (a lower
+/// bound on it for any T, in expectation over batches that T has not seen), `critic_cost` and `critic_accuracy`.
 #[derive(Debug)]
 pub struct AggregateGame {
     rule: Rule,

@@ -9,18 +9,21 @@ use tch::{Device, Kind, Tensor};
 /// What the weights behind a value look like: powers of t, whose means over few samples miss what they are made of.
 ///
 /// ```text
-/// bound: means of t^α over Q and of t^(α−1) over P, α = 1 for KL(P‖Q), 0 KL(Q‖P), 2 Pearson, −1 Neyman; bounded for 0 < α < 1, Jensen–Shannon and TV
+/// bound: means of t^α over Q and of t^(α−1) over P, α = 1 for KL(P‖Q), 0 KL(Q‖P), 2 Pearson, −1 Neyman;
+///        bounded for 0 < α < 1, Jensen–Shannon and total variation
 /// plug-in over Q: means of f(t), which grows like t at least (KL(Q‖P): like log t), also where the divergence is bounded; over P of f(t)/t
 /// ```
-/// A plug-in value gets the verdict on the bound too: a critic has learnt its T from the same tails. The worst of all weights is the one that counts.
+/// A plug-in value gets the verdict on the bound too: a critic has learnt its T from the same tails. The worst of all weights is the one
+/// that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tail {
     /// `(Σ w)²/Σ w²`: equal weights that would be worth as much.
     pub effective_sample_size: f64,
-    /// Hill's estimate of the index k of the tail, P(w > y) ~ y^(−1/k), from the largest weights: the variance is finite below ½, the mean below 1.
+    /// Hill's estimate of the index k of the tail, P(w > y) ~ y^(−1/k), from the largest weights: the variance is finite below ½, the mean
+    /// below 1.
     pub index: f64,
-    /// Whether the index is below min(1 − 1/log₁₀ n, 0.7), the limit of Vehtari et al. 2024 for a mean of n weights, and at least 100 samples are
-    /// effective. A verdict of `false` says that the value is not to be read, however small its standard error looks.
+    /// Whether the index is below min(1 − 1/log₁₀ n, 0.7), the limit of Vehtari et al. 2024 for a mean of n weights, and at least 100
+    /// samples are effective. A verdict of `false` says that the value is not to be read, however small its standard error looks.
     pub reliable: bool,
 }
 
