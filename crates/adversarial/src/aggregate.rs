@@ -1,7 +1,7 @@
-//! q(z) held to p(z) by a critic: what AAE, WAE-GAN and the adversarial InfoVAE share.
+//! q(z) held to p(z) by a critic: what AAE, WAE-GAN and the adversarial `InfoVAE` share.
 //!
-//! The critic's T(z) separates codes (P, the numerator) from samples of the prior (Q): `T → log q(z) − log p(z)`. A method says what the encoder
-//! descends of T, and with which weight.
+//! The critic's T(z) separates codes (P, the numerator) from samples of the prior (Q): `T → log q(z) − log p(z)`. A method says what the
+//! encoder descends of T, and with which weight.
 
 mod aae;
 mod info_vae_gan;
@@ -33,9 +33,9 @@ use tch::{Device, Kind, Tensor};
 ///
 /// Works with Gaussian and with implicit posteriors; where a KL in closed form has a weight, with the former only.
 ///
-/// Reports what every method does, then what the encoder descends (`adversarial_cost` or `divergence_surrogate`), `estimate/aggregate_kl_critic` (E T over
-/// the batch's codes: neither KL(q(z) ‖ p(z)) nor a bound), `estimate/aggregate_kl_nwj` (a lower bound on it for any T, in expectation over
-/// batches that T has not seen), `critic_cost` and `critic_accuracy`.
+/// Reports what every method does, then what the encoder descends (`adversarial_cost` or `divergence_surrogate`),
+/// `estimate/aggregate_kl_critic` (E T over the batch's codes: neither KL(q(z) ‖ p(z)) nor a bound), `estimate/aggregate_kl_nwj` (a lower
+/// bound on it for any T, in expectation over batches that T has not seen), `critic_cost` and `critic_accuracy`.
 #[derive(Debug)]
 pub struct AggregateGame {
     rule: Rule,
@@ -85,6 +85,12 @@ impl AggregateGame {
     }
 }
 
+/// All costs but the critic's, added.
+fn of_the_model(costs: &Costs) -> Tensor {
+    let names = costs.names().into_iter().filter(|name| *name != "critic");
+    names.map(|name| costs.get(name).shallow_clone()).sum()
+}
+
 /// Whether q(z|x) is a Gaussian, told from the code of an empty picture.
 fn has_density(vae: &Vae, device: Device) -> bool {
     let [channels, height, width] = vae.image();
@@ -126,21 +132,16 @@ impl Game for AggregateGame {
         let critic = logistic_cost(&on_codes, &on_prior);
 
         let reconstruction = -pass.log_likelihood().mean(None);
-        let mut loss = reconstruction.shallow_clone();
         let mut costs = Costs::new().with("reconstruction", reconstruction.shallow_clone());
         if rule.kl_weight != 0.0 {
-            let kl = ElboParts::of(&pass).kl * rule.kl_weight;
-            loss = loss + &kl;
-            costs = costs.with("kl", kl);
+            costs = costs.with("kl", ElboParts::of(&pass).kl * rule.kl_weight);
         }
         if !rule.weight.is_zero() {
-            let divergence = rule.weight.times(&push, context.step);
-            loss = loss + &divergence;
-            costs = costs.with("divergence", divergence);
+            costs = costs.with("divergence", rule.weight.times(&push, context.step));
         }
         let costs = costs.with("critic", rule.critic_cost(&critic, context.step));
 
-        let mut scalars = Scalars::new().with("loss", &loss).with("reconstruction", &reconstruction);
+        let mut scalars = Scalars::new().with("loss", &of_the_model(&costs)).with("reconstruction", &reconstruction);
         complete(&mut scalars, &pass);
         scalars.push(rule.push.name(), &push);
         scalars.push("estimate/aggregate_kl_critic", &on_codes.mean(None));
@@ -155,8 +156,7 @@ impl Game for AggregateGame {
     }
 
     fn gradients(&self, costs: &Costs) -> anyhow::Result<Vec<Vec<Tensor>>> {
-        let model = costs.names().into_iter().filter(|name| *name != "critic");
-        let model: Tensor = model.map(|name| costs.get(name).shallow_clone()).sum();
+        let model = of_the_model(costs);
         Ok(vec![self.model_player.gradients(&model)?, self.critic_player.gradients(costs.get("critic"))?])
     }
 }

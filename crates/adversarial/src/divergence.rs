@@ -1,7 +1,7 @@
 //! f-divergences from a log ratio: their functions, values, and the gradient for a sampler.
 //!
-//! P is the numerator, Q the denominator, `t = P/Q = e^T`. Everything is a function of `T = log t`, which is what a critic returns: t itself
-//! leaves the range of float32 at |T| = 88 and has no digits left near 1.
+//! P is the numerator, Q the denominator, `t = P/Q = e^T`. Everything is a function of `T = log t`, which is what a critic returns: t
+//! itself leaves the range of float32 at |T| = 88 and has no digits left near 1.
 //!
 //! | module | what |
 //! |---|---|
@@ -115,8 +115,8 @@ impl FDivergence {
         value.where_self(&inside, &value.full_like(f64::INFINITY))
     }
 
-    /// `f*(f′(e^T)) = t f′(t) − f(t)`, elementwise. Not by way of u, whose distance from the end of the domain is below the rounding of u where
-    /// |T| is large.
+    /// `f*(f′(e^T)) = t f′(t) − f(t)`, elementwise. Not by way of u, which for a large T is nearer to the end of its domain than its
+    /// own rounding.
     pub fn conjugate_of_slope(self, log_ratio: &Tensor) -> Tensor {
         match self {
             Kl => log_ratio.exp(),
@@ -187,8 +187,8 @@ impl FDivergence {
     /// ```text
     /// ∇_φ D_f(P_φ ‖ Q) = ∇_φ E_P f′(e^T),   T held fixed at log P/Q                                  docs/mathematics.md §6
     /// ```
-    /// Right for every f whose f′ is continuous. The **value** is not the divergence. T is held fixed by taking the sampler's gradients only, which a
-    /// [`Player`](elbo_core::Player) does.
+    /// Right for every f whose f′ is continuous. The **value** is not the divergence. T is held fixed by taking the sampler's gradients
+    /// only, which a [`Player`](elbo_core::Player) does.
     ///
     /// # Panics
     /// For the total variation, see [`FDivergence::trains_a_sampler`].
@@ -200,8 +200,8 @@ impl FDivergence {
         self.slope(on_numerator).mean(None)
     }
 
-    /// Whether [`FDivergence::sampler_surrogate`] has a gradient: for all but the total variation, where f′ is constant but for a jump at P = Q that
-    /// samples never meet.
+    /// Whether [`FDivergence::sampler_surrogate`] has a gradient: for all but the total variation, where f′ is constant but for a jump at
+    /// `t = 1` that samples never meet.
     pub fn trains_a_sampler(self) -> bool {
         self != TotalVariation
     }

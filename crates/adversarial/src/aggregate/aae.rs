@@ -14,8 +14,9 @@ use serde::{Deserialize, Serialize};
 /// critic = E_q(z) softplus(−T) + E_p(z) softplus(T)
 /// ```
 ///
-/// The paper takes reconstruction and fooling in turn, with an optimiser for each; here one update takes their sum, and w is what their two learning
-/// rates would say. Nothing here keeps a code's own variance up: an encoder may become deterministic, which two of the paper's three are.
+/// The paper takes reconstruction and fooling in turn, with an optimiser for each; here one update takes their sum, and w is what their two
+/// learning rates would say. Nothing here keeps a code's own variance up: an encoder may become deterministic, which is one of the
+/// paper's three choices, and then the exact KL(q(z) ‖ p(z)) over a finite data set has no bound that the critic would see.
 ///
 /// Reports `adversarial_cost`, E softplus(T), unweighted: log 2 where the critic cannot tell.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

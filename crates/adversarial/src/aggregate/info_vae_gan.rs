@@ -1,4 +1,4 @@
-//! InfoVAE with an f-divergence by a critic.
+//! `InfoVAE` with an f-divergence by a critic.
 
 use super::AggregateGame;
 use super::rule::{Push, Rule, ShiftedWeight, exact_zero};
@@ -15,12 +15,12 @@ use serde::{Deserialize, Deserializer, Serialize};
 /// critic = E_q(z) softplus(−T) + E_p(z) softplus(T)
 /// ```
 ///
-/// The gradient of D_f is that of [`FDivergence::sampler_surrogate`], right for every f at the optimal T; `loss` contains the surrogate, whose **value** is not
-/// the divergence. α = 0, λ = 1 is the ELBO. Where one of the derived weights comes out negative the loss rewards what it is there to hold down: refused,
-/// unless `allow_negative` says that this is meant. With an implicit posterior α must be 1.
+/// The gradient of `D_f` is that of [`FDivergence::sampler_surrogate`], right for every f at the optimal T; `loss` contains the surrogate,
+/// whose **value** is not the divergence. α = 0, λ = 1 is the ELBO. Where one of the derived weights comes out negative the loss rewards
+/// what it is there to hold down: refused, unless `allow_negative` says that this is meant. With an implicit posterior α must be 1.
 ///
-/// Reports `divergence_surrogate`, and `estimate/aggregate_divergence_bound`: the variational bound on D_f(q(z) ‖ p(z)) for the T of the step, below it in
-/// expectation over batches that T has not seen.
+/// Reports `divergence_surrogate`, and `estimate/aggregate_divergence_bound`: the variational bound on `D_f(q(z) ‖ p(z))` for the T of the
+/// step, below it in expectation over batches that T has not seen.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct InfoVaeGan {

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 /// critic = λ (E_q(z)[−log σ(T)] + E_p(z)[−log(1 − σ(T))])
 /// ```
 ///
-/// The paper's reconstruction is ‖x − f(z)‖²; under N(f, σ²) the one here is ‖x − f(z)‖²/(2 σ²) and a constant, so that its balance is 2 σ² λ. With a
-/// Gaussian likelihood it is [`Aae`](super::Aae) with another weight on the critic, which an optimiser that does not mind the scale of gradients cannot
-/// tell apart.
+/// The paper's reconstruction is ‖x − f(z)‖²; under N(f, σ²) the one here is ‖x − f(z)‖²/(2 σ²) and a constant, so that its balance is that of
+/// 2 σ² λ. With a Gaussian likelihood it is [`Aae`](super::Aae) with another weight on the critic, which an optimiser that does not mind the
+/// scale of gradients cannot tell apart.
 ///
 /// Reports `adversarial_cost` as [`Aae`](super::Aae) does.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -26,8 +26,8 @@ pub struct WaeGan {
     pub divergence_weight: Weight,
     /// The network of T.
     pub critic: AggregateCriticConfig,
-    /// Whether −log p(z) is added to the network's output, which then has log q(z) alone to learn (the paper's §4; its code does so for faces, not for
-    /// digits).
+    /// Whether −log p(z) is added to the network's output, which then has log q(z) alone to learn (the authors' code does so for
+    /// faces, not for digits).
     pub critic_knows_prior: bool,
     /// How T is updated.
     pub critic_optimizer: OptimizerConfig,

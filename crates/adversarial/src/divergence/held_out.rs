@@ -13,8 +13,8 @@ pub struct HeldOut<'a> {
 
 /// A divergence in nats (χ², Hellinger and total variation: without a unit), its standard error, and what it rests on.
 ///
-/// The error knows the samples, not how far T is from the log ratio. A value whose tail is not `reliable` is not to be read, nor its error: both come from
-/// samples that miss what the mean is made of.
+/// The error knows the samples, not how far T is from the log ratio. A value whose tail is not `reliable` is not to be read, nor its error:
+/// both come from samples that miss what the mean is made of.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Estimate {
     /// The value.

@@ -9,18 +9,21 @@ use tch::{Device, Kind, Tensor};
 /// What the weights behind a value look like: powers of t, whose means over few samples miss what they are made of.
 ///
 /// ```text
-/// bound: means of t^α over Q and of t^(α−1) over P, α = 1 for KL(P‖Q), 0 KL(Q‖P), 2 Pearson, −1 Neyman; bounded for 0 < α < 1, Jensen–Shannon and TV
+/// bound: means of t^α over Q and of t^(α−1) over P, α = 1 for KL(P‖Q), 0 KL(Q‖P), 2 Pearson, −1 Neyman;
+///        bounded for 0 < α < 1, Jensen–Shannon and total variation
 /// plug-in over Q: means of f(t), which grows like t at least (KL(Q‖P): like log t), also where the divergence is bounded; over P of f(t)/t
 /// ```
-/// A plug-in value gets the verdict on the bound too: a critic has learnt its T from the same tails. The worst of all weights is the one that counts.
+/// A plug-in value gets the verdict on the bound too: a critic has learnt its T from the same tails. The worst of all weights is the one
+/// that counts.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize)]
 pub struct Tail {
     /// `(Σ w)²/Σ w²`: equal weights that would be worth as much.
     pub effective_sample_size: f64,
-    /// Hill's estimate of the index k of the tail, P(w > y) ~ y^(−1/k), from the largest weights: the variance is finite below ½, the mean below 1.
+    /// Hill's estimate of the index k of the tail, P(w > y) ~ y^(−1/k), from the largest weights: the variance is finite below ½, the mean
+    /// below 1.
     pub index: f64,
-    /// Whether the index is below min(1 − 1/log₁₀ n, 0.7), the limit of Vehtari et al. 2024 for a mean of n weights, and at least 100 samples are
-    /// effective. A verdict of `false` says that the value is not to be read, however small its standard error looks.
+    /// Whether the index is below min(1 − 1/log₁₀ n, 0.7), the limit of Vehtari et al. 2024 for a mean of n weights, and at least 100
+    /// samples are effective. A verdict of `false` says that the value is not to be read, however small its standard error looks.
     pub reliable: bool,
 }
 
@@ -84,16 +87,8 @@ impl FDivergence {
         bounded.worse(Tail::of_powers(on_numerator, &[alpha - 1.0])).worse(Tail::of_powers(on_denominator, &[alpha]))
     }
 
-    /// Of [`FDivergence::plug_in`]: of the powers of t that f(t) grows like, at 0 and at infinity.
+    /// Of [`FDivergence::plug_in`], as far as it is not that of the bound: f(t) grows like t at least, but −log t does not.
     pub(super) fn tail_of_plug_in(self, on_denominator: &Tensor) -> Tail {
-        let powers: &[f64] = match self {
-            ReverseKl => &[],
-            Kl | TwiceJensenShannon | TwiceSquaredHellinger | TotalVariation => &[1.0],
-            Pearson => &[2.0],
-            Neyman => &[1.0, -1.0],
-            Alpha(order) if order.get() > 1.0 => &[order.get()],
-            Alpha(order) => &[1.0, order.get().min(0.0)],
-        };
-        Tail::of_powers(on_denominator, powers)
+        Tail::of_powers(on_denominator, &[if self == ReverseKl { 0.0 } else { 1.0 }])
     }
 }

@@ -1,4 +1,4 @@
-//! AAE, WAE-GAN and the adversarial InfoVAE.
+//! AAE, WAE-GAN and the adversarial `InfoVAE`.
 
 use crate::support::{IMAGE, adam, batch, from, generator, numbers, parts};
 use elbo_adversarial::aggregate::AggregateGame;
@@ -24,7 +24,8 @@ fn critic_optimizer() -> Value {
     json!({ "name": "adam", "learning_rate": 1e-3, "betas": [0.5, 0.9] })
 }
 
-pub(crate) fn aae(weight: Value) -> Aae {
+pub(crate) fn aae(weight: impl Into<Value>) -> Aae {
+    let weight: Value = weight.into();
     from(json!({ "divergence_weight": weight, "critic": critic(), "critic_optimizer": critic_optimizer() }))
 }
 
@@ -33,7 +34,8 @@ pub(crate) fn wae_gan() -> WaeGan {
         "critic_optimizer": critic_optimizer() }))
 }
 
-pub(crate) fn info_vae_gan(alpha: f64, lambda: Value, divergence: Value) -> InfoVaeGan {
+pub(crate) fn info_vae_gan(alpha: f64, lambda: impl Into<Value>, divergence: impl Into<Value>) -> InfoVaeGan {
+    let (lambda, divergence): (Value, Value) = (lambda.into(), divergence.into());
     from(
         json!({ "alpha": alpha, "lambda": lambda, "divergence": divergence, "critic": critic(), "critic_knows_prior": false,
         "critic_optimizer": critic_optimizer(), "critic_steps": 2 }),
@@ -97,23 +99,23 @@ fn value(scalars: &Scalars, name: &str) -> f64 {
     numbers(scalars.get(name).unwrap_or_else(|| panic!("no scalar is called {name}")))[0]
 }
 
-/// Reconstruction, KL and divergence train the model, the critic's cost the critic: for every f, with a ramp, without a divergence, and with implicit
-/// codes.
+/// Reconstruction, KL and divergence train the model, the critic's cost the critic: for every f, with a ramp, without a divergence, and
+/// with implicit codes.
 #[test]
 fn every_cost_trains_whom_it_should() {
     single_thread();
     let batch = batch(8, 1);
     let mut games = vec![
-        game(|parts| aae(json!(1.0)).build(parts)),
-        game(|parts| aae(json!(0.0)).build(parts)),
+        game(|parts| aae(1.0).build(parts)),
+        game(|parts| aae(0.0).build(parts)),
         game(|parts| wae_gan().build(parts)),
-        game(|parts| info_vae_gan(1.0, json!(0.0), json!("kl")).build(parts)),
+        game(|parts| info_vae_gan(1.0, 0.0, "kl").build(parts)),
         game(|parts| {
             let ramp = json!({ "schedule": "linear", "from": 2.0, "to": 5.0, "steps": 10 });
-            info_vae_gan(0.5, ramp, json!("twice-jensen-shannon")).build(parts)
+            info_vae_gan(0.5, ramp, "twice-jensen-shannon").build(parts)
         }),
         implicit(|parts| wae_gan().build(parts)).expect("a game"),
-        implicit(|parts| info_vae_gan(1.0, json!(2.0), json!("reverse-kl")).build(parts)).expect("a game"),
+        implicit(|parts| info_vae_gan(1.0, 2.0, "reverse-kl").build(parts)).expect("a game"),
     ];
     for divergence in [
         json!("kl"),
@@ -123,7 +125,7 @@ fn every_cost_trains_whom_it_should() {
         json!("twice-squared-hellinger"),
         json!({ "alpha": 0.3 }),
     ] {
-        games.push(game(|parts| info_vae_gan(0.2, json!(3.0), divergence).build(parts)));
+        games.push(game(|parts| info_vae_gan(0.2, 3.0, divergence).build(parts)));
     }
     for game in &mut games {
         let told = format!("{game:?}");
@@ -141,7 +143,7 @@ fn model_gradients(game: &AggregateGame, costs: &Costs) -> Vec<Tensor> {
 fn an_aae_of_weight_zero_is_an_autoencoder() {
     single_thread();
     let batch = batch(8, 2);
-    let game = game(|parts| aae(json!(0.0)).build(parts));
+    let game = game(|parts| aae(0.0).build(parts));
     let (costs, _) = costs(&game, &batch, 0);
     let ours = model_gradients(&game, &costs);
     let pass = game.vae().forward_training(&batch.x, &generator(batch.seed), 1);
@@ -156,7 +158,7 @@ fn an_aae_of_weight_zero_is_an_autoencoder() {
 fn an_info_vae_without_divergence_is_the_elbo() {
     single_thread();
     let batch = batch(8, 2);
-    let game = game(|parts| info_vae_gan(0.0, json!(1.0), json!("kl")).build(parts));
+    let game = game(|parts| info_vae_gan(0.0, 1.0, "kl").build(parts));
     let (costs, scalars) = costs(&game, &batch, 0);
     let (noise, step) = (generator(batch.seed), Tensor::from(0_i64));
     let pass = game.vae().forward_training(&batch.x, &noise, 1);
@@ -174,15 +176,15 @@ fn weights_weigh_what_they_are_called_after() {
     single_thread();
     let batch = batch(8, 2);
     let cost = |game: &AggregateGame, name: &str, step: i64| numbers(costs(game, &batch, step).0.get(name))[0];
-    let one = game(|parts| info_vae_gan(0.5, json!(1.5), json!("pearson")).build(parts));
-    let two = game(|parts| info_vae_gan(0.25, json!(3.75), json!("pearson")).build(parts));
+    let one = game(|parts| info_vae_gan(0.5, 1.5, "pearson").build(parts));
+    let two = game(|parts| info_vae_gan(0.25, 3.75, "pearson").build(parts));
     // 1 − α: 0.5 and 0.75. α + λ − 1: 1 and 3. Both are exact in binary, so that only one rounding is left.
     for (name, factor) in [("kl", 1.5), ("divergence", 3.0)] {
         let (one, two) = (cost(&one, name, 0), cost(&two, name, 0));
         assert!((two / one - factor).abs() < 1e-6, "{name}: {one} and {two}");
     }
     let ramp = json!({ "schedule": "linear", "from": 1.0, "to": 5.0, "steps": 4 });
-    let ramp = game(|parts| info_vae_gan(0.5, ramp, json!("pearson")).build(parts));
+    let ramp = game(|parts| info_vae_gan(0.5, ramp, "pearson").build(parts));
     let (start, end) = (cost(&ramp, "divergence", 0), cost(&ramp, "divergence", 4));
     assert!((end / start - 9.0).abs() < 1e-5, "α + λ − 1 goes from 0.5 to 4.5: {start} {end}");
     assert_eq!(value(&costs(&ramp, &batch, 2).1, "schedule/lambda"), 3.0);
@@ -194,7 +196,8 @@ fn weights_weigh_what_they_are_called_after() {
     }
 }
 
-/// The published form, number by number: the encoder's cost is −log of the probability of the prior, the critic's the cross-entropy of both labels.
+/// The published form, number by number: the encoder's cost is −log of the probability of the prior, the critic's the cross-entropy of both
+/// labels.
 #[test]
 fn costs_are_those_that_were_published() {
     single_thread();
@@ -239,13 +242,13 @@ fn a_critic_that_knows_the_prior_has_half_the_square_added() {
 fn implicit_codes_are_held_without_a_kl() {
     single_thread();
     let batch = batch(8, 2);
-    let mut game = implicit(|parts| info_vae_gan(1.0, json!(2.0), json!("kl")).build(parts)).expect("a game");
+    let mut game = implicit(|parts| info_vae_gan(1.0, 2.0, "kl").build(parts)).expect("a game");
     let scalars = train(&mut game, &batch, 0..3);
     for absent in ["kl", "kl_per_dimension", "elbo"] {
         assert!(scalars.get(absent).is_none(), "{absent}");
     }
     assert!(value(&scalars, "reconstruction") > 0.0 && value(&scalars, "divergence_surrogate").is_finite());
-    let refused = implicit(|parts| info_vae_gan(0.5, json!(2.0), json!("kl")).build(parts)).expect_err("refused");
+    let refused = implicit(|parts| info_vae_gan(0.5, 2.0, "kl").build(parts)).expect_err("refused");
     assert_eq!(
         refused.to_string(),
         "method.alpha: expected 1, because 1 − alpha weighs KL(q(z|x) ‖ p(z)) and an implicit posterior has none in closed form, got 0.5"
@@ -261,21 +264,21 @@ fn a_weight_that_turns_the_sign_is_refused() {
         config.build(parts(&adam, &noise)).map(drop)
     };
     let message = |config: InfoVaeGan| build(config).expect_err("refused").to_string();
-    let defaults = info_vae_gan(0.0, json!(0.001), json!("kl"));
+    let defaults = info_vae_gan(0.0, 0.001, "kl");
     let got = message(defaults.clone());
     assert!(
         got.starts_with("method.lambda: expected at least 1 − alpha = 1 at every step") && got.contains("-0.9990"),
         "{got}"
     );
-    let got = message(info_vae_gan(1.5, json!(2.0), json!("kl")));
+    let got = message(info_vae_gan(1.5, 2.0, "kl"));
     assert!(got.starts_with("method.alpha: expected a finite number ≤ 1"), "{got}");
     let ramp = json!({ "schedule": "linear", "from": 2.0, "to": 0.5, "steps": 10 });
-    let got = message(info_vae_gan(0.0, ramp, json!("kl")));
+    let got = message(info_vae_gan(0.0, ramp, "kl"));
     assert!(got.starts_with("method.lambda: "), "the end of a ramp counts: {got}");
-    let got = message(info_vae_gan(0.0, json!(2.0), json!("total-variation")));
+    let got = message(info_vae_gan(0.0, 2.0, "total-variation"));
     assert!(got.starts_with("method.divergence: expected a divergence other than total-variation"), "{got}");
     build(InfoVaeGan { allow_negative: true, ..defaults }).expect("meant");
-    let mut wrong = aae(json!(1.0));
+    let mut wrong = aae(1.0);
     wrong.critic.hidden = vec![];
     let (adam, noise) = (adam(), generator(3));
     let got = wrong.build(parts(&adam, &noise)).expect_err("refused").to_string();
@@ -286,10 +289,10 @@ fn a_weight_that_turns_the_sign_is_refused() {
 #[test]
 fn a_critic_is_updated_as_often_as_the_configuration_says() {
     single_thread();
-    let mut game = game(|parts| info_vae_gan(0.0, json!(2.0), json!("kl")).build(parts));
+    let mut game = game(|parts| info_vae_gan(0.0, 2.0, "kl").build(parts));
     train(&mut game, &batch(8, 2), 0..3);
     for (name, tensor) in game.state() {
-        if name.starts_with("optimizer.") && name.ends_with(".step") {
+        if name.starts_with("optimizer.") && name.rsplit('.').next() == Some("step") {
             let expected = if name.starts_with("optimizer.critic.") { 6.0 } else { 3.0 };
             assert_eq!(numbers(&tensor)[0], expected, "{name}");
         }
@@ -300,10 +303,10 @@ fn a_critic_is_updated_as_often_as_the_configuration_says() {
 #[test]
 fn a_bad_batch_moves_nobody() {
     single_thread();
-    let mut game = game(|parts| info_vae_gan(0.0, json!(2.0), json!("kl")).build(parts));
+    let mut game = game(|parts| info_vae_gan(0.0, 2.0, "kl").build(parts));
     let before: Vec<Tensor> = game.state().iter().map(|(_, tensor)| tensor.copy()).collect();
     let mut bad = batch(8, 2);
-    bad.x = bad.x * f64::NAN;
+    bad.x *= f64::NAN;
     let scalars = train(&mut game, &bad, 0..1);
     assert_eq!(numbers(scalars.non_finite().expect("a flag"))[0], 1.0);
     assert!(game.state().iter().zip(&before).all(|((_, after), before)| after.equal(before)));
@@ -315,9 +318,9 @@ fn a_copied_state_goes_on_bit_for_bit() {
     single_thread();
     let batch = batch(8, 2);
     let builders: [fn() -> AggregateGame; 3] = [
-        || game(|parts| aae(json!(1.0)).build(parts)),
+        || game(|parts| aae(1.0).build(parts)),
         || game(|parts| wae_gan().build(parts)),
-        || game(|parts| info_vae_gan(0.0, json!(3.0), json!("neyman")).build(parts)),
+        || game(|parts| info_vae_gan(0.0, 3.0, "neyman").build(parts)),
     ];
     for build in builders {
         let mut first = build();
@@ -338,8 +341,8 @@ fn a_copied_state_goes_on_bit_for_bit() {
     }
 }
 
-/// With enough weight the codes go to the prior: four examples far apart become a q(z) whose mean and variance are the prior's, and the exact KL(q(z) ‖ p(z)) of
-/// the moments falls. The same start without the divergence stays where it is.
+/// With enough weight the codes go to the prior: 64 pictures whose codes start 1.5 away in every coordinate become a q(z) with nearly the
+/// prior's mean and variance. From the same start without the divergence they do not.
 #[test]
 fn codes_go_to_the_prior() {
     single_thread();
@@ -352,7 +355,7 @@ fn codes_go_to_the_prior() {
     };
     let ours = |weight: f64| {
         let mut game = game(|parts| {
-            let mut config = info_vae_gan(1.0, json!(weight), json!("kl"));
+            let mut config = info_vae_gan(1.0, json!(weight), "kl");
             config.critic_optimizer = from(json!({ "name": "adam", "learning_rate": 5e-3, "betas": [0.5, 0.9] }));
             config.build(parts)
         });

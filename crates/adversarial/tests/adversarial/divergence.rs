@@ -155,7 +155,8 @@ fn single_precision_is_enough_at_log_ratios_of_eighty() {
     let single = double.to_kind(Kind::Float);
     let range = f64::from(f32::MAX);
     for row in rows() {
-        let functions: [(&str, &dyn Fn(&Tensor) -> Tensor); 3] = [
+        type Function<'a> = &'a dyn Fn(&Tensor) -> Tensor;
+        let functions: [(&str, Function<'_>); 3] = [
             ("f", &|x| row.f(x)),
             ("slope", &|x| row.slope(x)),
             ("conjugate of the slope", &|x| row.conjugate_of_slope(x)),

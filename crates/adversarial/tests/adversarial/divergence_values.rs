@@ -9,8 +9,9 @@ use elbo_adversarial::ratio::{donsker_varadhan_bound, logistic_cost, nwj_bound};
 use elbo_native::testing::single_thread;
 use tch::{Device, Kind, Tensor};
 
-/// Nodes of the trapezium rule on ±45, and their weights under P and under Q: exact to rounding for Gaussians, but for the tail where P leaves the range of
-/// float64. Q²/P of the second pair, the Neyman χ², has its peak at −12.5 and a deviation of 3.3, and P reaches as far as −29.7.
+/// Nodes of the trapezium rule on ±45, and their weights under P and under Q: exact to rounding for Gaussians, but for the tail where P
+/// leaves the range of float64. Q²/P of the second pair, the Neyman χ², has its peak at −12.5 and a deviation of 3.3, and P reaches as far
+/// as −29.7.
 struct Quadrature {
     log_ratio: Tensor,
     weights: [Tensor; 2],
@@ -26,7 +27,7 @@ impl Quadrature {
         Self { log_ratio: case.log_ratio(&x), weights }
     }
 
-    /// E_P (0) or E_Q (1); a node that has no weight counts nothing, however large the value there.
+    /// The mean under P (0) or Q (1); a node that has no weight counts nothing, however large the value there.
     fn expectation(&self, side: usize, value: &Tensor) -> f64 {
         let weight = &self.weights[side];
         let product = (weight * value).where_self(&weight.gt(1e-307), &weight.zeros_like());
@@ -55,8 +56,8 @@ fn optimal_critics_are_the_oracles() {
     assert_eq!(compared, 75);
 }
 
-/// Both plug-in forms and the bound at the true log ratio are the divergence. The oracle's own quadrature is good to 1e-8; where it is infinite nothing is
-/// compared.
+/// Both plug-in forms and the bound at the true log ratio are the divergence. The oracle's own quadrature is good to 1e-8; where it is
+/// infinite nothing is compared.
 #[test]
 fn values_at_the_true_ratio_are_the_oracles() {
     single_thread();
@@ -105,7 +106,8 @@ fn the_alpha_family_has_its_closed_form() {
     }
 }
 
-/// For a log ratio that is wrong no bound is above the divergence, in expectation: f-divergences, NWJ and Donsker–Varadhan; and the last is above NWJ.
+/// For a log ratio that is wrong no bound is above the divergence, in expectation: f-divergences, NWJ and Donsker–Varadhan; and the last is
+/// above NWJ.
 #[test]
 fn bounds_hold_for_a_wrong_ratio() {
     single_thread();
@@ -150,8 +152,8 @@ fn nwj_and_donsker_varadhan_are_tight_at_the_true_ratio() {
     }
 }
 
-/// Three identities that hold sample by sample: the bound for KL is NWJ's, that for 2·JS is 2 log 2 minus the classifier's cost, and Donsker–Varadhan's is NWJ's
-/// where T is shifted so that its exponential has mean 1.
+/// Three identities that hold sample by sample: the bound for KL is NWJ's, that for 2·JS is 2 log 2 minus the classifier's cost, and
+/// Donsker–Varadhan's is NWJ's where T is shifted so that its exponential has mean 1.
 #[test]
 fn bounds_are_each_other_where_they_should_be() {
     single_thread();
@@ -167,12 +169,13 @@ fn bounds_are_each_other_where_they_should_be() {
     assert!((value(donsker_varadhan_bound(&on_p, &on_q)) - shifted).abs() < 1e-12);
 }
 
-/// Where samples can carry a value it is within five standard errors of the truth and called reliable; where they cannot it is called unreliable.
+/// Where samples can carry a value it is within five standard errors of the truth and called reliable; where they cannot it is called
+/// unreliable.
 ///
-/// With the true ratio: the second pair's Neyman χ² is 2411 and its terms have no variance. The third pair's P is narrow, so that means of 1/t over P are
-/// means of exp(0.47 ε²), without variance: the reverse KL's bound, and every plug-in over P but that of the KL. (Unread, 2·JS over P is 0.354 ± 0.029 for
-/// a true 0.507.) Its Neyman χ² is infinite. The first pair's χ² are means of a lognormal weight with deviation 2, whose tail index among 2e5 is
-/// about 0.7, at the limit: nothing is asked of them.
+/// With the true ratio: the second pair's Neyman χ² is 2411 and its terms have no variance. The third pair's P is narrow, so that means of
+/// 1/t over P are means of exp(0.47 ε²), without variance: the reverse KL's bound, and every plug-in over P but that of the KL. (Unread,
+/// 2·JS over P is 0.354 ± 0.029 for a true 0.507.) Its Neyman χ² is infinite. The first pair's χ² are means of a lognormal weight with
+/// deviation 2, whose tail index among 2e5 is about 0.7, at the limit: nothing is asked of them.
 #[test]
 fn heavy_tails_are_called_unreliable() {
     use FDivergence::{Kl, Neyman, Pearson, ReverseKl, TotalVariation, TwiceJensenShannon, TwiceSquaredHellinger};
@@ -203,8 +206,8 @@ fn heavy_tails_are_called_unreliable() {
     }
 }
 
-/// Equal weights are worth their number; one weight among many is worth one; and a Pareto tail P(w > y) = y^(−1/k) has Hill's index k, within four of its
-/// standard errors k/√M, M = 3 √n.
+/// Equal weights are worth their number; one weight among many is worth one; and a Pareto tail P(w > y) = y^(−1/k) has Hill's index k,
+/// within four of its standard errors k/√M, M = 3 √n.
 #[test]
 fn tails_of_known_weights_are_read() {
     single_thread();

@@ -6,7 +6,6 @@ use crate::support::{adam, batch, generator, numbers, parts};
 use elbo_adversarial::Parts;
 use elbo_core::{Algorithm, BatchContext, FieldError};
 use elbo_native::testing::single_thread;
-use serde_json::json;
 use tch::Tensor;
 
 const SEEDS: u64 = 20;
@@ -52,7 +51,7 @@ fn factor_vae_endures() {
 
 #[test]
 fn aae_endures() {
-    endures(|parts| aae(json!(1.0)).build(parts));
+    endures(|parts| aae(1.0).build(parts));
 }
 
 #[test]
@@ -63,5 +62,5 @@ fn wae_gan_endures() {
 /// Of Jensen and Shannon, as the paper's family has it.
 #[test]
 fn info_vae_gan_endures() {
-    endures(|parts| info_vae_gan(0.0, json!(5.0), json!("twice-jensen-shannon")).build(parts));
+    endures(|parts| info_vae_gan(0.0, 5.0, "twice-jensen-shannon").build(parts));
 }

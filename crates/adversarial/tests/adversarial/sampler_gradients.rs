@@ -1,4 +1,5 @@
-//! The gradient of a divergence for the sampler that makes P, with T held fixed: docs/mathematics.md §6 on `N(m, 1)` against `N(0, 1)` at m = 0.7.
+//! The gradient of a divergence for the sampler that makes P, with T held fixed: docs/mathematics.md §6 on `N(m, 1)` against `N(0, 1)` at m
+//! = 0.7.
 
 use crate::divergence::{alpha, published, rows};
 use crate::support::{generator, numbers};
@@ -40,7 +41,8 @@ fn pathwise(value: impl Fn(&Tensor) -> Tensor) -> f64 {
     numbers(&gradient[0])[0]
 }
 
-/// For every f with a continuous slope the surrogate's gradient is that of the divergence, whose own comes from differences of a quadrature.
+/// For every f with a continuous slope the surrogate's gradient is that of the divergence, whose own comes from differences of a
+/// quadrature.
 ///
 /// A million slices miss the tail beyond 4.9 deviations: of e^(1.4 ε), which Neyman's gradient is a mean of, 2e-4.
 #[test]
@@ -60,8 +62,8 @@ fn the_surrogates_gradient_is_the_divergences_for_every_f() {
     assert_eq!(compared, 11);
 }
 
-/// KL(Q ‖ P) = m²/2, whose gradient is m = 0.70. The plug-in value under P, −E_P[T e^−T], has −m (1 + m²/2) = −0.87: E_Q T = −m²/2, and its
-/// derivative is m E_Q[T − 1]. It is wrong in sign.
+/// KL(Q ‖ P) = m²/2, whose gradient is m = 0.70. The plug-in value under P is minus the mean of T e^−T, and its derivative is m times the
+/// mean of T − 1 under Q, where T has the mean −m²/2: −m (1 + m²/2) = −0.87. It is wrong in sign.
 #[test]
 fn the_plug_in_values_gradient_is_wrong_for_the_reverse_kl() {
     single_thread();
@@ -86,7 +88,7 @@ fn the_plug_in_values_gradient_is_right_for_the_kl_alone() {
     }
 }
 
-/// E_Q[f(e^T)] is made of samples of Q, and no sampler of P is in its graph.
+/// It is made of samples of Q, and no sampler of P is in its graph.
 #[test]
 fn the_plug_in_value_under_q_has_no_path_to_the_sampler() {
     single_thread();
@@ -97,7 +99,8 @@ fn the_plug_in_value_under_q_has_no_path_to_the_sampler() {
     }
 }
 
-/// The total variation has a gradient, φ(m/2) = 0.375, but f′ is ±½: its pathwise derivative is 0, so it is no surrogate and refuses to be one.
+/// The total variation has a gradient, φ(m/2) = 0.375, but f′ is ±½: its pathwise derivative is 0, so it is no surrogate and refuses to be
+/// one.
 #[test]
 fn the_total_variation_is_refused_as_a_surrogate() {
     single_thread();
@@ -109,7 +112,8 @@ fn the_total_variation_is_refused_as_a_surrogate() {
     assert!(std::panic::catch_unwind(|| row.sampler_surrogate(&Tensor::from_slice(&[0.1]))).is_err());
 }
 
-/// Autograd against central differences, in float64, in mean and log-deviation of a reparameterised sampler, for a T that is not even optimal.
+/// Autograd against central differences, in float64, in mean and log-deviation of a reparameterised sampler, for a T that is not even
+/// optimal.
 #[test]
 fn the_surrogates_gradient_is_that_of_its_value() {
     single_thread();
