@@ -10,7 +10,7 @@ pub mod evaluation;
 pub mod sweep;
 
 use anyhow::Result;
-use elbo_adversarial::{Aae, FactorVae, InfoVaeGan, Parts, WaeGan};
+use elbo_adversarial::{Aae, FactorVae, InfoVaeGan, Parts, VaeGan, WaeGan};
 use elbo_core::{Algorithm, FieldError};
 use elbo_objectives::{
     BetaTcVae, BetaVae, Capacity, DipVae, Elbo, FreeBits, Hfvae, HsicVae, InfoVae, Iwae, Objective, SingleObjective,
@@ -34,6 +34,7 @@ elbo_runner::methods! {
         "hsic-vae" => HsicVae(HsicVae),
         "hfvae" => Hfvae(Hfvae),
         "factor-vae" => FactorVae(FactorVae),
+        "vae-gan" => VaeGan(VaeGan),
         "aae" => Aae(Aae),
         "wae-gan" => WaeGan(WaeGan),
         "info-vae-gan" => InfoVaeGan(InfoVaeGan),
@@ -56,6 +57,7 @@ impl Method for BuiltIn {
             Self::HsicVae(objective) => single(objective, context),
             Self::Hfvae(objective) => single(objective, context),
             Self::FactorVae(config) => game(context, |parts| config.build(parts)),
+            Self::VaeGan(config) => game(context, |parts| config.build(parts)),
             Self::Aae(config) => game(context, |parts| config.build(parts)),
             Self::WaeGan(config) => game(context, |parts| config.build(parts)),
             Self::InfoVaeGan(config) => game(context, |parts| config.build(parts)),

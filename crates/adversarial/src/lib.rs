@@ -11,6 +11,7 @@
 //! | [`critic`] | the networks T(z) and T(x, z) |
 //! | [`factor_vae`] | FactorVAE: the total correlation by a critic |
 //! | [`aggregate`] | AAE, WAE-GAN and the adversarial InfoVAE: q(z) held to p(z) by a critic |
+//! | [`vae_gan`] | VAE-GAN: features of a discriminator in the place of pixels |
 //! | [`testing`] | the routing test for games, ours and yours |
 
 pub mod aggregate;
@@ -20,6 +21,7 @@ pub mod factor_vae;
 pub mod game;
 pub mod ratio;
 pub mod testing;
+pub mod vae_gan;
 
 pub use aggregate::{Aae, InfoVaeGan, WaeGan};
 pub use critic::{AggregateCriticConfig, ConcatenationCritic, Critic};
@@ -27,3 +29,4 @@ pub use divergence::FDivergence;
 pub use factor_vae::FactorVae;
 pub use game::{Costs, Game, Mode, Parts, Route};
 pub use ratio::RatioEstimator;
+pub use vae_gan::VaeGan;

@@ -10,8 +10,8 @@ use tch::Tensor;
 pub struct Linear {
     /// `[outputs, inputs]`.
     pub weight: Tensor,
-    /// `[outputs]`.
-    pub bias: Tensor,
+    /// `[outputs]`; none before batch normalisation.
+    pub bias: Option<Tensor>,
 }
 
 /// Geometry of a convolution: a square kernel, moved by `stride` over a picture with `padding` zeros around it.
@@ -30,8 +30,8 @@ pub struct Window {
 pub struct Convolution {
     /// `[outputs, inputs, kernel, kernel]`.
     pub weight: Tensor,
-    /// `[outputs]`.
-    pub bias: Tensor,
+    /// `[outputs]`; none before batch normalisation.
+    pub bias: Option<Tensor>,
     window: Window,
 }
 
@@ -54,8 +54,8 @@ pub struct BatchNorm {
 pub struct TransposedConvolution {
     /// `[inputs, outputs, kernel, kernel]`.
     pub weight: Tensor,
-    /// `[outputs]`.
-    pub bias: Tensor,
+    /// `[outputs]`; none before batch normalisation.
+    pub bias: Option<Tensor>,
     window: Window,
 }
 
@@ -85,29 +85,41 @@ impl Linear {
     pub fn stacked(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64, parts: i64) -> Self {
         let fan = Fan { inputs, outputs };
         let weight = initialiser.weight(&[parts * outputs, inputs], fan);
-        let bias = initialiser.bias(parts * outputs, fan);
+        let bias = Some(initialiser.bias(parts * outputs, fan));
         Self { weight, bias }
+    }
+
+    /// The same layer without its bias, which batch normalisation would take away again.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 
     /// A layer that returns 0 until it is trained.
     pub fn zero(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64) -> Self {
-        Self { weight: initialiser.constant(&[outputs, inputs], 0.0), bias: initialiser.constant(&[outputs], 0.0) }
+        Self {
+            weight: initialiser.constant(&[outputs, inputs], 0.0),
+            bias: Some(initialiser.constant(&[outputs], 0.0)),
+        }
     }
 
     /// `[.., inputs]` → `[.., outputs]`.
     pub fn forward(&self, input: &Tensor) -> Tensor {
-        input.linear(&self.weight, Some(&self.bias))
+        input.linear(&self.weight, self.bias.as_ref())
     }
 
     /// `weight`, `bias`.
     pub fn parameters(&self) -> NamedTensors {
-        named(&self.weight, &self.bias)
+        named(&self.weight, self.bias.as_ref())
     }
 }
 
 impl Window {
     /// Halves a picture of even size (transposed: doubles it), with kernel 4.
     pub const HALVING: Self = Self { kernel: 4, stride: 2, padding: 1 };
+    /// Halves a picture of even size (transposed: doubles it), with kernel 5.
+    pub const WIDE_HALVING: Self = Self { kernel: 5, stride: 2, padding: 2 };
+    /// Keeps a picture's size, with kernel 5.
+    pub const WIDE: Self = Self { kernel: 5, stride: 1, padding: 2 };
     /// Halves a picture of even size with kernel 2, every pixel used once.
     pub const PAIRING: Self = Self { kernel: 2, stride: 2, padding: 0 };
 
@@ -122,19 +134,24 @@ impl Convolution {
     pub fn new(initialiser: &Initialiser<'_>, inputs: i64, outputs: i64, window: Window) -> Self {
         let fan = Fan { inputs: inputs * window.area(), outputs: outputs * window.area() };
         let weight = initialiser.weight(&[outputs, inputs, window.kernel, window.kernel], fan);
-        let bias = initialiser.bias(outputs, fan);
+        let bias = Some(initialiser.bias(outputs, fan));
         Self { weight, bias, window }
+    }
+
+    /// The same layer without its bias, which batch normalisation would take away again.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 
     /// `[B, inputs, H, W]` → `[B, outputs, H', W']`.
     pub fn forward(&self, input: &Tensor) -> Tensor {
         let Window { stride, padding, .. } = self.window;
-        input.conv2d(&self.weight, Some(&self.bias), [stride; 2], [padding; 2], [1, 1], 1)
+        input.conv2d(&self.weight, self.bias.as_ref(), [stride; 2], [padding; 2], [1, 1], 1)
     }
 
     /// `weight`, `bias`.
     pub fn parameters(&self) -> NamedTensors {
-        named(&self.weight, &self.bias)
+        named(&self.weight, self.bias.as_ref())
     }
 }
 
@@ -144,19 +161,26 @@ impl TransposedConvolution {
         // The fans of the weight as it is stored, which is how PyTorch and TensorFlow count.
         let fan = Fan { inputs: outputs * window.area(), outputs: inputs * window.area() };
         let weight = initialiser.weight(&[inputs, outputs, window.kernel, window.kernel], fan);
-        let bias = initialiser.bias(outputs, fan);
+        let bias = Some(initialiser.bias(outputs, fan));
         Self { weight, bias, window }
+    }
+
+    /// The same layer without its bias, which batch normalisation would take away again.
+    pub fn without_bias(self) -> Self {
+        Self { bias: None, ..self }
     }
 
     /// `[B, inputs, H, W]` → `[B, outputs, H', W']`.
     pub fn forward(&self, input: &Tensor) -> Tensor {
-        let Window { stride, padding, .. } = self.window;
-        input.conv_transpose2d(&self.weight, Some(&self.bias), [stride; 2], [padding; 2], [0, 0], 1, [1, 1])
+        let Window { kernel, stride, padding } = self.window;
+        // What is missing for a picture `stride` times as large: nothing for even kernels, one row and column for odd ones.
+        let missing = stride + 2 * padding - kernel;
+        input.conv_transpose2d(&self.weight, self.bias.as_ref(), [stride; 2], [padding; 2], [missing; 2], 1, [1, 1])
     }
 
     /// `weight`, `bias`.
     pub fn parameters(&self) -> NamedTensors {
-        named(&self.weight, &self.bias)
+        named(&self.weight, self.bias.as_ref())
     }
 }
 
@@ -192,7 +216,7 @@ impl BatchNorm {
 
     /// `weight`, `bias`.
     pub fn parameters(&self) -> NamedTensors {
-        named(&self.weight, &self.bias)
+        named(&self.weight, Some(&self.bias))
     }
 
     /// `running_mean`, `running_var`.
@@ -216,6 +240,7 @@ impl Activation {
     }
 }
 
-fn named(weight: &Tensor, bias: &Tensor) -> NamedTensors {
-    vec![("weight".to_owned(), weight.shallow_clone()), ("bias".to_owned(), bias.shallow_clone())]
+fn named(weight: &Tensor, bias: Option<&Tensor>) -> NamedTensors {
+    let weight = ("weight".to_owned(), weight.shallow_clone());
+    [weight].into_iter().chain(bias.map(|bias| ("bias".to_owned(), bias.shallow_clone()))).collect()
 }

@@ -2,7 +2,8 @@
 
 use crate::aggregate::{aae, info_vae_gan, wae_gan};
 use crate::factor_vae;
-use crate::support::{adam, batch, generator, numbers, parts};
+use crate::support::{IMAGE, adam, batch, generator, numbers, parts};
+use crate::vae_gan;
 use elbo_adversarial::Parts;
 use elbo_core::{Algorithm, BatchContext, FieldError};
 use elbo_native::testing::single_thread;
@@ -63,4 +64,14 @@ fn wae_gan_endures() {
 #[test]
 fn info_vae_gan_endures() {
     endures(|parts| info_vae_gan(0.0, 5.0, "twice-jensen-shannon").build(parts));
+}
+
+/// With batch normalisation in all three networks, and the gate.
+#[test]
+fn vae_gan_endures() {
+    let changes = json!({ "equilibrium": { "target": 0.68, "margin": 0.35 }, "gamma": 1e-3 });
+    endures(|parts| {
+        let vae = vae_gan::model().build(IMAGE, parts.initialisation, parts.device).expect("a model");
+        vae_gan::config(&changes).build(Parts { vae, ..parts })
+    });
 }

@@ -11,3 +11,4 @@ mod oracle;
 mod routing;
 mod sampler_gradients;
 mod support;
+mod vae_gan;

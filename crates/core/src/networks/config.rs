@@ -1,13 +1,13 @@
 //! A model as its configuration says it, and the way from there to a [`Vae`].
 
-use super::{Mlp, Network, burgess, locatello};
+use super::{Mlp, Network, VaeGanDecoder, VaeGanEncoder, burgess, locatello, vae_gan};
 use crate::choices;
 use crate::config::{self, COUNT, COUNTS};
 use crate::initialisation::{Initialisation, Initialiser};
 use crate::layers::Activation;
 use crate::likelihood::Scale;
 use crate::vae::GaussianEncoder;
-use crate::{FieldError, Likelihood, Vae};
+use crate::{FieldError, Likelihood, NonNegative, Vae};
 use elbo_native::Generator;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
@@ -20,6 +20,8 @@ choices! {
         Burgess = "burgess",
         /// Locatello et al. 2019: four convolutions, one layer of 256.
         Locatello = "locatello",
+        /// Larsen et al. 2016: wide 5×5 convolutions with batch normalisation, their widths times `width`.
+        VaeGan = "vae-gan",
         /// Linear layers, their sizes in `encoder_hidden` and `decoder_hidden`.
         Mlp = "mlp",
     }
@@ -79,6 +81,9 @@ pub struct ModelConfig {
     /// Activation of the decoder's hidden layers; an mlp needs it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decoder_activation: Option<Activation>,
+    /// Factor of all widths of vae-gan; 1, the paper's, if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub width: Option<NonNegative>,
     /// Start of the parameters; `pytorch` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialisation: Option<Initialisation>,
@@ -96,6 +101,7 @@ impl ModelConfig {
             encoder_activation: None,
             decoder_hidden: None,
             decoder_activation: None,
+            width: None,
             initialisation: None,
         }
     }
@@ -109,9 +115,11 @@ impl ModelConfig {
             return Err(FieldError::expected("latent", COUNT, self.latent));
         }
         self.scale()?;
+        self.check_width()?;
         match self.network {
             NetworkName::Burgess => self.check_convolutional(image, burgess::halvings(image)),
             NetworkName::Locatello => self.check_convolutional(image, locatello::HALVINGS),
+            NetworkName::VaeGan => self.check_convolutional(image, vae_gan::HALVINGS),
             NetworkName::Mlp => self.mlp_settings().map(drop),
         }
     }
@@ -148,6 +156,15 @@ impl ModelConfig {
                 Box::new(locatello::encoder(initialiser, image, latent)),
                 Box::new(locatello::decoder(initialiser, image, latent)),
             ),
+            NetworkName::VaeGan => {
+                let width = self.width.map_or(1.0, NonNegative::get);
+                // Logits are unbounded; means are pictures.
+                let squashed = self.likelihood != LikelihoodName::Bernoulli;
+                (
+                    Box::new(VaeGanEncoder::new(initialiser, image, latent, width)),
+                    Box::new(VaeGanDecoder::new(initialiser, image, latent, width, squashed)),
+                )
+            }
             NetworkName::Mlp => {
                 let pixels = image.iter().product();
                 let [(encoder, encoder_activation), (decoder, decoder_activation)] = self.mlp_settings()?;
@@ -157,6 +174,19 @@ impl ModelConfig {
                 )
             }
         })
+    }
+
+    /// The width, which is vae-gan's.
+    fn check_width(&self) -> Result<(), FieldError> {
+        match self.width {
+            Some(_) if self.network != NetworkName::VaeGan => {
+                let message =
+                    format!("expected no width, for it belongs to vae-gan and the network is {}", self.network);
+                Err(FieldError::new("width", message))
+            }
+            Some(width) if width.get() == 0.0 => Err(FieldError::expected("width", "a finite number > 0", 0)),
+            _ => Ok(()),
+        }
     }
 
     /// The scale, which a Bernoulli has not and the others must have.

@@ -8,20 +8,24 @@
 //! | `burgess` | `conv1` … `conv4` (`conv3` below 64 pixels), `fc1`, `fc2`, `head` | `fc1`, `fc2`, `fc3`, `deconv1` … `deconv4` (`deconv3`) |
 //! | `locatello` | `conv1` … `conv4`, `fc1`, `head` | `fc1`, `fc2`, `deconv1` … `deconv4` |
 //! | `mlp` | `fc1` … , `head` | `fc1` … , `head` |
+//! | `vae-gan` | `conv1` … `conv3`, `fc1`, `head` | `fc1`, `deconv1` … `deconv3`, `conv` |
 //!
 //! each with `weight` and `bias`: `[outputs, inputs]` (linear), `[outputs, inputs, k, k]` (`conv`), `[inputs, outputs, k, k]`
 //! (`deconv`), `[outputs]` (bias). An encoder's `head` has 2 D outputs: the D means, then the D logarithms of the variances.
-//! Pictures are flattened channel by channel, row by row.
+//! A `conv`, `fc` or `deconv` of `vae-gan` has no bias but a `norm` of the same number behind it, with `weight`, `bias`, `running_mean` and
+//! `running_var` (`norm_fc1`, `norm_conv1`, …); the last `conv` has a bias. Pictures are flattened channel by channel, row by row.
 
 mod burgess;
 mod config;
 mod convolutional;
 mod locatello;
 mod mlp;
+mod vae_gan;
 
 pub use config::{LikelihoodName, ModelConfig, NetworkName, Sigma};
 pub use convolutional::{ConvolutionalDecoder, ConvolutionalEncoder};
 pub use mlp::Mlp;
+pub use vae_gan::{VaeGanDecoder, VaeGanEncoder, scaled};
 
 use crate::NamedTensors;
 use tch::Tensor;

@@ -309,6 +309,7 @@ fn model() -> impl Strategy<Value = ModelConfig> {
                     encoder_activation: encoder_act,
                     decoder_hidden: decoder,
                     decoder_activation: decoder_act,
+                    width: None,
                     initialisation,
                 }
             },

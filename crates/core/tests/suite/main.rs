@@ -1,5 +1,6 @@
 //! Tests of elbo-core against oracles of their own.
 
+mod batch_norm;
 mod configuration;
 mod densities;
 mod finite_differences;
