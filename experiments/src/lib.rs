@@ -4,12 +4,13 @@
 //! `experiments/extension`; nothing here has to change for it.
 
 pub mod archive;
+pub mod avb_toy;
 pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;
 
 use anyhow::Result;
-use elbo_adversarial::{FactorVae, Parts};
+use elbo_adversarial::{Avb, FactorVae, Parts};
 use elbo_core::{Algorithm, FieldError};
 use elbo_objectives::{
     BetaTcVae, BetaVae, Capacity, DipVae, Elbo, FreeBits, Hfvae, HsicVae, InfoVae, Iwae, Objective, SingleObjective,
@@ -33,6 +34,7 @@ elbo_runner::methods! {
         "hsic-vae" => HsicVae(HsicVae),
         "hfvae" => Hfvae(Hfvae),
         "factor-vae" => FactorVae(FactorVae),
+        "avb" => Avb(Avb),
     }
 }
 
@@ -52,6 +54,7 @@ impl Method for BuiltIn {
             Self::HsicVae(objective) => single(objective, context),
             Self::Hfvae(objective) => single(objective, context),
             Self::FactorVae(config) => game(context, |parts| config.build(parts)),
+            Self::Avb(config) => game(context, |parts| config.build(parts)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A multilayer perceptron, its sizes in the configuration.
 
-use super::{Network, Noisy};
 use super::convolutional::{linear_chain, numbered};
+use super::{Network, Noisy};
 use crate::NamedTensors;
 use crate::initialisation::Initialiser;
 use crate::layers::{Activation, Linear};

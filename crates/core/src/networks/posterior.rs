@@ -2,8 +2,8 @@
 
 use super::config::{ModelConfig, NetworkName};
 use super::{
-    ConvolutionalEncoder, ImplicitEncoder, Mlp, MomentTractableEncoder, NoiseBasis, NoiseBasisConfig, Noisy,
-    burgess, locatello,
+    ConvolutionalEncoder, ImplicitEncoder, Mlp, MomentTractableEncoder, NoiseBasis, NoiseBasisConfig, Noisy, burgess,
+    locatello,
 };
 use crate::choices;
 use crate::config::{self, COUNT, COUNTS};
@@ -60,7 +60,10 @@ impl PosteriorConfig {
             return Err(FieldError::expected("noise", COUNT, self.noise));
         }
         if network != NetworkName::Mlp && convolutional(network).is_none() {
-            return Err(FieldError::new("family", format!("expected no posterior, for {network} is made for a Gaussian")));
+            return Err(FieldError::new(
+                "family",
+                format!("expected no posterior, for {network} is made for a Gaussian"),
+            ));
         }
         match self.family {
             PosteriorFamily::Implicit => self.check_implicit(),
@@ -77,7 +80,8 @@ impl PosteriorConfig {
         ];
         match surplus.iter().find(|(_, given)| *given) {
             Some((field, _)) => {
-                let message = format!("expected no {field}, for it belongs to moment-tractable and the family is implicit");
+                let message =
+                    format!("expected no {field}, for it belongs to moment-tractable and the family is implicit");
                 Err(FieldError::new(*field, message))
             }
             None => Ok(()),
@@ -86,7 +90,9 @@ impl PosteriorConfig {
 
     /// What moment-tractable needs: the sizes of v, and the draws for its moments.
     fn basis(&self) -> Result<(NoiseBasisConfig<'_>, i64), FieldError> {
-        let needed = |field: &str, expected: &str| FieldError::new(field, format!("expected {expected}, which moment-tractable needs"));
+        let needed = |field: &str, expected: &str| {
+            FieldError::new(field, format!("expected {expected}, which moment-tractable needs"))
+        };
         let number = |field: &str, value: Option<i64>, least: i64, expected: &str| match value {
             None => Err(needed(field, expected)),
             Some(value) if value < least => Err(FieldError::expected(field, expected, value)),
