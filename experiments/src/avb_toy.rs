@@ -8,12 +8,14 @@
 //! | [`settings`] | the settings that are shipped, and files of one's own |
 //! | [`training`] | the two models, trained |
 //! | [`grid`] | log p(x), and every term of a Gaussian posterior, by a sum over the plane |
-//! | [`histogram`] | the terms of an implicit posterior from its samples |
-//! | [`report`] | figures with their errors, as a table, a picture, and JSON |
+//! | [`histogram`], [`samples`] | the terms of an implicit posterior from its samples |
+//! | [`report`], [`picture`] | figures with their errors as a table and as JSON; both posteriors |
 
 pub mod grid;
 pub mod histogram;
+pub mod picture;
 pub mod report;
+pub mod samples;
 pub mod settings;
 pub mod training;
 

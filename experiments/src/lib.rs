@@ -10,6 +10,7 @@ pub mod estimator_study;
 pub mod evaluation;
 
 use anyhow::Result;
+use elbo_adversarial::game::with_density;
 use elbo_adversarial::{Avb, FactorVae, Parts};
 use elbo_core::{Algorithm, FieldError};
 use elbo_objectives::{
@@ -72,6 +73,8 @@ fn game<G: Algorithm + 'static>(
 /// One VAE, one objective, one optimiser.
 fn single<O: Objective + 'static>(objective: O, context: &BuildContext<'_>) -> Result<Box<dyn Algorithm>> {
     let optimizer = |error: FieldError| FieldError::new(format!("optimizer.{}", error.field), error.message);
-    let algorithm = SingleObjective::new(context.vae()?, objective, context.optimizer).map_err(optimizer)?;
+    let vae = context.vae()?;
+    with_density(&vae)?;
+    let algorithm = SingleObjective::new(vae, objective, context.optimizer).map_err(optimizer)?;
     Ok(Box::new(algorithm))
 }

@@ -1,14 +1,10 @@
-//! The terms of an implicit posterior, from counts of its samples in square bins.
+//! Information and divergence from counts of samples in square bins.
 //!
 //! Within bins both KL(q(z) ‖ p(z)) and I(x; z) are those of coarser variables, so not above the truth, and the coarser the lower; from N
 //! samples in m bins the plug-in value is above its limit by about (m − 1)/2N, which is taken off (Miller 1955). Two widths, the coarser bins being four of
 //! the finer, show what the width does.
 
 use super::report::Measured;
-use super::settings::{BLOCK, Measurement};
-use super::training::points;
-use anyhow::Result;
-use elbo_core::{Generator, Vae};
 use tch::{Device, Kind, Tensor};
 
 /// Counts of samples: one row for each of the four points, and the last column for those that are in no bin.
@@ -18,56 +14,6 @@ pub struct Counts {
     counts: Tensor,
     side: i64,
     width: f64,
-}
-
-/// The terms of an implicit posterior, in nats.
-#[derive(Debug, Clone, Copy)]
-pub struct ImplicitTerms {
-    /// E[−log p(x|z)], from all samples.
-    pub reconstruction: Measured,
-    /// I(x; z) with the finer and the coarser bins.
-    pub mutual_information: [Measured; 2],
-    /// KL(q(z) ‖ p(z)) likewise.
-    pub kl_aggregate_prior: [Measured; 2],
-}
-
-impl ImplicitTerms {
-    /// Draws the samples, and counts them.
-    ///
-    /// # Errors
-    /// Those of `progress`, which is told how many samples have been drawn.
-    pub fn of(
-        vae: &Vae,
-        measurement: &Measurement,
-        noise: &Generator,
-        progress: &mut dyn FnMut(usize) -> Result<()>,
-    ) -> Result<Self> {
-        let mut counts = Counts::new(measurement.extent, measurement.bin_width);
-        let x = points(noise.device());
-        let rounds = measurement.samples / (4 * BLOCK);
-        let mut sums = Tensor::zeros([2], (Kind::Double, noise.device()));
-        for round in 0..rounds {
-            tch::no_grad(|| {
-                for point in 0..4 {
-                    let x = x.narrow(0, point, 1).expand([BLOCK, 4, 1, 1], false);
-                    let pass = vae.forward(&x, noise, 1);
-                    let loss = -pass.log_likelihood().to_kind(Kind::Double);
-                    sums += Tensor::stack(&[loss.sum(None), loss.square().sum(None)], 0);
-                    counts.add(point, &pass.z);
-                }
-            });
-            progress(((round + 1) * 4 * BLOCK) as usize)?;
-        }
-        let total = (rounds * 4 * BLOCK) as f64;
-        let (mean, square) = (sums.double_value(&[0]) / total, sums.double_value(&[1]) / total);
-        let reconstruction = Measured::with_error(mean, ((square - mean * mean).max(0.0) / total).sqrt());
-        let coarse = counts.coarser();
-        Ok(Self {
-            reconstruction,
-            mutual_information: [counts.mutual_information(), coarse.mutual_information()],
-            kl_aggregate_prior: [counts.kl_to_prior(), coarse.kl_to_prior()],
-        })
-    }
 }
 
 impl Counts {

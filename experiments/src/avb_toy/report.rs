@@ -1,8 +1,10 @@
 //! Figures with their errors.
 
 use super::grid::{GaussianTerms, Grid};
-use super::histogram::ImplicitTerms;
+use super::samples::{ImplicitTerms, ThreeWays};
+use comfy_table::{Cell, CellAlignment, Table};
 use elbo_core::Vae;
+use elbo_runner::terminal::STYLE;
 use serde_json::{Map, Value, json};
 
 /// A number, with its standard error where it comes from samples.
@@ -39,12 +41,6 @@ impl Measured {
     pub fn with_error(value: f64, standard_error: f64) -> Self {
         Self { value, standard_error: Some(standard_error) }
     }
-
-    /// A second width of bins as part of the error.
-    fn beside(self, other: Self) -> Self {
-        let error = self.standard_error.unwrap_or(0.0);
-        Self::with_error(self.value, error.hypot(self.value - other.value))
-    }
 }
 
 impl Figures {
@@ -61,10 +57,8 @@ impl Figures {
 
     /// Those of an implicit one: the finer bins' values, the distance to the coarser ones' added to the errors.
     pub fn of_implicit(vae: &Vae, grid: &Grid, terms: &ImplicitTerms) -> Self {
-        let [fine, coarse] = terms.mutual_information;
-        let mutual_information = fine.beside(coarse);
-        let [fine, coarse] = terms.kl_aggregate_prior;
-        let kl_aggregate_prior = fine.beside(coarse);
+        let mutual_information = terms.mutual_information.value();
+        let kl_aggregate_prior = terms.kl_aggregate_prior.value();
         let parts = [terms.reconstruction, mutual_information, kl_aggregate_prior];
         let error = parts.iter().filter_map(|part| part.standard_error).fold(0.0, f64::hypot);
         Self {
@@ -99,3 +93,68 @@ impl Figures {
         Value::Object(object)
     }
 }
+
+/// What the paper prints for its VAE and its AVB, reconstruction errors times the four pixels that they seem to be means over; KL(q(z) ‖ p(z))
+/// follows from its other figures where they are so read. In the order of [`Figures::entries`].
+pub const PAPER: [(f64, f64); 5] =
+    [(-1.568, -1.403), (0.354, 0.0231), (-1.697, -1.421), (1.178, 1.372), (0.165, 0.026)];
+
+/// Both rows beside the paper's, every estimate of the implicit posterior's terms, and which seeds they are of.
+pub fn table(vae: &Figures, avb: &Figures, terms: &ImplicitTerms) -> String {
+    let mut table = Table::new();
+    table.load_style(STYLE).set_header(["nats", "VAE", "paper", "AVB", "paper", "best possible"]);
+    let best = [-LN_4, 0.0, -LN_4, LN_4, 0.0];
+    for (index, ((name, vae), (_, avb))) in vae.entries().into_iter().zip(avb.entries()).enumerate() {
+        let number = |value: f64| Cell::new(format!("{value:.3}")).set_alignment(CellAlignment::Right);
+        let (paper_vae, paper_avb) = PAPER[index];
+        table.add_row([
+            Cell::new(name.replace('_', " ")),
+            measured(vae),
+            number(paper_vae),
+            measured(avb),
+            number(paper_avb),
+            number(best[index]),
+        ]);
+    }
+    let mut ways = Table::new();
+    ways.load_style(STYLE).set_header(["AVB, nats", "fine bins", "coarse bins", "nearest neighbours"]);
+    for (name, three) in
+        [("mutual information", terms.mutual_information), ("kl aggregate prior", terms.kl_aggregate_prior)]
+    {
+        ways.add_row([Cell::new(name), measured(three.fine), measured(three.coarse), measured(three.neighbours)]);
+    }
+    format!("{table}\n\n{ways}")
+}
+
+fn measured(measured: Measured) -> Cell {
+    let text = match measured.standard_error {
+        Some(error) => format!("{:.4} ± {error:.4}", measured.value),
+        None => format!("{:.4}", measured.value),
+    };
+    Cell::new(text).set_alignment(CellAlignment::Right)
+}
+
+/// Every estimate of the implicit posterior's terms.
+pub fn estimates(terms: &ImplicitTerms) -> Value {
+    let one = |measured: Measured| json!({ "value": measured.value, "standard_error": measured.standard_error });
+    let three = |three: ThreeWays| json!({ "fine_bins": one(three.fine), "coarse_bins": one(three.coarse), "nearest_neighbours": one(three.neighbours) });
+    json!({ "mutual_information": three(terms.mutual_information), "kl_aggregate_prior": three(terms.kl_aggregate_prior) })
+}
+
+/// What is asked of both rows: each bound that does not hold, in words.
+pub fn failures(vae: &Figures, avb: &Figures) -> Vec<String> {
+    let bounds = [
+        ("the VAE's -ELBO", -vae.elbo.value, 1.69, 1.74),
+        ("the VAE's log-likelihood", vae.log_likelihood.value, -1.585, -1.55),
+        ("the VAE's KL(q(z) || p(z))", vae.kl_aggregate_prior.value, 0.14, 0.17),
+        ("AVB's log-likelihood", avb.log_likelihood.value, -1.41, 0.0),
+        // Below 0 by its error at most.
+        ("AVB's KL(q(z) || p(z))", avb.kl_aggregate_prior.value, -0.01, 0.03),
+    ];
+    let fails = |(_, value, low, high): &(&str, f64, f64, f64)| !(*low..=*high).contains(value);
+    let words =
+        |(name, value, low, high): (&str, f64, f64, f64)| format!("{name} is {value:.4}, not in [{low}, {high}]");
+    bounds.into_iter().filter(fails).map(words).collect()
+}
+
+const LN_4: f64 = 2.0 * std::f64::consts::LN_2;

@@ -71,6 +71,9 @@ pub struct Measurement {
     pub samples: i64,
     /// Width of the finer histogram's bins; the coarser one's are twice as wide.
     pub bin_width: f64,
+    /// Samples of the estimate by nearest neighbours, a quarter for each point.
+    #[serde(deserialize_with = "config::count")]
+    pub neighbour_samples: i64,
 }
 
 /// The names of the shipped settings.
@@ -82,17 +85,17 @@ impl Settings {
     /// # Errors
     /// One line that names the file and the field.
     pub fn read(name: &str) -> Result<Self> {
-        let text = match name {
-            "quick" => include_str!("../../configs/avb_toy/quick.json").to_owned(),
-            "published" => include_str!("../../configs/avb_toy/published.json").to_owned(),
-            file => {
-                let file = Path::new(file);
-                let expected = || format!("{}: expected {}, or a JSON file", file.display(), NAMES.join(", "));
-                std::fs::read_to_string(file).map_err(|error| InputError::new(format!("{}: {error}", expected())))?
+        let shipped = |text: &str| serde_json::from_str(text).expect("the shipped settings are JSON");
+        let value = match name {
+            "quick" => shipped(include_str!("../../configs/avb_toy/quick.json")),
+            "published" => shipped(include_str!("../../configs/avb_toy/published.json")),
+            file if Path::new(file).exists() => elbo_runner::config::read_json(Path::new(file))?,
+            other => {
+                let expected = format!("expected {}, or a JSON file that exists, got {other}", NAMES.join(", "));
+                return Err(InputError::new(format!("--settings: {expected}")).into());
             }
         };
-        let settings: Self =
-            serde_json::from_str(&text).map_err(|error| InputError::new(format!("{name}: {error}")))?;
+        let settings: Self = elbo_runner::config::from_value(value, name)?;
         settings.check().map_err(|error| InputError::in_field(name, &error))?;
         Ok(settings)
     }
@@ -111,7 +114,7 @@ impl Settings {
         if self.avb.model.posterior.is_none() {
             return Err(FieldError::new("avb.model.posterior", "expected an implicit posterior, got none"));
         }
-        let Measurement { extent, grid_step, bin_width, samples } = self.measurement;
+        let Measurement { extent, grid_step, bin_width, samples, neighbour_samples } = self.measurement;
         for (field, value, largest) in
             [("extent", extent, 100.0), ("grid_step", grid_step, 0.5), ("bin_width", bin_width, 1.0)]
         {
@@ -123,8 +126,14 @@ impl Settings {
                 ));
             }
         }
-        if samples < 4 * BLOCK {
-            return Err(FieldError::expected("measurement.samples", &format!("an integer ≥ {}", 4 * BLOCK), samples));
+        for (field, value, least) in [("samples", samples, 4 * BLOCK), ("neighbour_samples", neighbour_samples, 1000)] {
+            if value < least {
+                return Err(FieldError::expected(
+                    format!("measurement.{field}"),
+                    &format!("an integer ≥ {least}"),
+                    value,
+                ));
+            }
         }
         Ok(())
     }
