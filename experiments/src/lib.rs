@@ -4,13 +4,15 @@
 //! `experiments/extension`; nothing here has to change for it.
 
 pub mod archive;
+pub mod avb_toy;
 pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;
 pub mod sweep;
 
 use anyhow::Result;
-use elbo_adversarial::{Aae, FactorVae, InfoVaeGan, Parts, VaeGan, WaeGan};
+use elbo_adversarial::game::with_density;
+use elbo_adversarial::{Aae, Avb, FactorVae, InfoVaeGan, Parts, VaeGan, WaeGan};
 use elbo_core::{Algorithm, FieldError};
 use elbo_objectives::{
     BetaTcVae, BetaVae, Capacity, DipVae, Elbo, FreeBits, Hfvae, HsicVae, InfoVae, Iwae, Objective, SingleObjective,
@@ -38,6 +40,7 @@ elbo_runner::methods! {
         "aae" => Aae(Aae),
         "wae-gan" => WaeGan(WaeGan),
         "info-vae-gan" => InfoVaeGan(InfoVaeGan),
+        "avb" => Avb(Avb),
     }
 }
 
@@ -61,6 +64,7 @@ impl Method for BuiltIn {
             Self::Aae(config) => game(context, |parts| config.build(parts)),
             Self::WaeGan(config) => game(context, |parts| config.build(parts)),
             Self::InfoVaeGan(config) => game(context, |parts| config.build(parts)),
+            Self::Avb(config) => game(context, |parts| config.build(parts)),
         }
     }
 }
@@ -78,6 +82,8 @@ fn game<G: Algorithm + 'static>(
 /// One VAE, one objective, one optimiser.
 fn single<O: Objective + 'static>(objective: O, context: &BuildContext<'_>) -> Result<Box<dyn Algorithm>> {
     let optimizer = |error: FieldError| FieldError::new(format!("optimizer.{}", error.field), error.message);
-    let algorithm = SingleObjective::new(context.vae()?, objective, context.optimizer).map_err(optimizer)?;
+    let vae = context.vae()?;
+    with_density(&vae)?;
+    let algorithm = SingleObjective::new(vae, objective, context.optimizer).map_err(optimizer)?;
     Ok(Box::new(algorithm))
 }

@@ -16,6 +16,7 @@ fn every_binary_explains_itself() {
         ("encode", &["--out", "numpy"]),
         ("decompose", &["--data-size", "--estimators", "numpy.savez"]),
         ("estimators", &["--batch-sizes", "Examples", "gradient"]),
+        ("avb-toy", &["--settings", "published", "Exit codes"]),
         ("identities", &["--models", "Examples"]),
         ("render-sprites", &["--packed", "--npz", "--subset"]),
     ] {

@@ -111,3 +111,32 @@ fn every_choice_keeps_the_step_contract() {
         check(optimizer, &base(&elbo, &mlp("bernoulli", Value::Null), &settings));
     }
 }
+
+/// Adversarial variational Bayes with every posterior, contrast and critic, and several critic steps.
+#[test]
+fn every_contrast_keeps_the_step_contract() {
+    single_thread();
+    let concatenation =
+        json!({ "network": "concatenation", "hidden": [16], "blocks": 2, "activation": "elu", "square": 1.0 });
+    let inner_product = json!({ "network": "inner-product", "hidden": [16], "features": 32, "activation": "leaky-relu-0.2", "square": 0.5 });
+    let implicit = json!({ "family": "implicit", "noise": 5 });
+    let moment_tractable = json!({ "family": "moment-tractable", "noise": 4, "terms": 3, "hidden": [8], "activation": "elu", "moment_samples": 16 });
+    for (posterior, contrast, critic) in [
+        (Value::Null, "moments", &concatenation),
+        (implicit.clone(), "prior", &concatenation),
+        (implicit, "batch-moments", &inner_product),
+        (moment_tractable, "moments", &inner_product),
+    ] {
+        let mut model = json!({ "network": "mlp", "latent": 3, "likelihood": "bernoulli", "encoder_hidden": [16],
+            "encoder_activation": "relu", "decoder_hidden": [16], "decoder_activation": "tanh" });
+        if !posterior.is_null() {
+            model["posterior"] = posterior;
+        }
+        let rate = json!({ "schedule": "cosine", "from": 1e-3, "to": 1e-4, "steps": 7 });
+        let method = json!({ "name": "avb", "contrast": contrast, "critic_steps": 3, "critic": critic,
+            "critic_optimizer": { "name": "adam", "learning_rate": rate } });
+        let config = json!({ "name": "contrast", "seed": 1, "precision": "float32", "data": {}, "method": method, "model": model,
+            "optimizer": { "name": "adam", "learning_rate": 1e-3 } });
+        check(&format!("avb with {contrast}"), &shrunk(config));
+    }
+}

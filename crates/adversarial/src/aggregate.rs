@@ -18,11 +18,11 @@ use crate::ratio::{accuracy, logistic_cost, nwj_bound};
 use elbo_core::named::prefixed;
 use elbo_core::player::non_finite;
 use elbo_core::posterior::standard_normal_log_density;
-use elbo_core::{Algorithm, BatchContext, FieldError, Generator, NamedTensors, OptimizerConfig, Player, Scalars, Vae};
+use elbo_core::{Algorithm, BatchContext, FieldError, Knowledge, NamedTensors, OptimizerConfig, Player, Scalars, Vae};
 use elbo_objectives::ElboParts;
 use elbo_objectives::single::complete;
 use rule::Rule;
-use tch::{Device, Kind, Tensor};
+use tch::Tensor;
 
 /// A method of this family in training.
 ///
@@ -53,7 +53,7 @@ impl AggregateGame {
         critic_optimizer: &OptimizerConfig,
         parts: Parts<'_>,
     ) -> Result<Self, FieldError> {
-        if rule.kl_weight != 0.0 && !has_density(&parts.vae, parts.device) {
+        if rule.kl_weight != 0.0 && parts.vae.knowledge() != Knowledge::Density {
             let expected =
                 "1, because 1 − alpha weighs KL(q(z|x) ‖ p(z)) and an implicit posterior has none in closed form";
             return Err(FieldError::expected("method.alpha", expected, 1.0 - rule.kl_weight));
@@ -89,14 +89,6 @@ impl AggregateGame {
 fn of_the_model(costs: &Costs) -> Tensor {
     let names = costs.names().into_iter().filter(|name| *name != "critic");
     names.map(|name| costs.get(name).shallow_clone()).sum()
-}
-
-/// Whether q(z|x) is a Gaussian, told from the code of an empty picture.
-fn has_density(vae: &Vae, device: Device) -> bool {
-    let [channels, height, width] = vae.image();
-    let noise = Generator::new(device, 0).expect("a generator on the device of the model");
-    let x = Tensor::zeros([1, channels, height, width], (Kind::Float, device));
-    tch::no_grad(|| vae.encode(&x, &noise)).0.gaussian().is_some()
 }
 
 impl Game for AggregateGame {

@@ -2,9 +2,13 @@
 
 mod aggregate;
 mod concatenation;
+mod inner_product;
+mod pair;
 
 pub use aggregate::{AggregateCritic, AggregateCriticConfig};
 pub use concatenation::{ConcatenationCritic, Residual};
+pub use inner_product::InnerProductCritic;
+pub use pair::{PairCriticConfig, PairCriticName};
 
 use elbo_core::NamedTensors;
 use tch::Tensor;

@@ -1,7 +1,7 @@
 //! FactorVAE: the ELBO, and a critic that tells q(z) from the product of its marginals.
 
 use crate::critic::{AggregateCritic, AggregateCriticConfig, Critic};
-use crate::game::{Costs, Game, Mode, Parts, Route, forward, play};
+use crate::game::{Costs, Game, Mode, Parts, Route, forward, play, with_density};
 use crate::ratio::{accuracy, logistic_cost};
 use elbo_core::named::prefixed;
 use elbo_core::{
@@ -50,6 +50,7 @@ impl FactorVae {
     /// # Errors
     /// The field of the configuration that does not fit, from its top.
     pub fn build(self, parts: Parts<'_>) -> Result<FactorVaeGame, FieldError> {
+        with_density(&parts.vae)?;
         let critic = self.critic.build(parts.vae.latent(), parts.initialisation, parts.device);
         let critic = critic.map_err(|error| error.under("method.critic"))?;
         let model_player = parts.model_player()?;

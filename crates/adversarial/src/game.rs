@@ -1,7 +1,9 @@
 //! Several players, several costs, and the table of which cost trains whom.
 
 use elbo_core::player::non_finite;
-use elbo_core::{Algorithm, BatchContext, FieldError, ForwardPass, Generator, OptimizerConfig, Player, Scalars, Vae};
+use elbo_core::{
+    Algorithm, BatchContext, FieldError, ForwardPass, Generator, Knowledge, OptimizerConfig, Player, Scalars, Vae,
+};
 use tch::{Device, Tensor};
 
 /// The costs of one batch by name: scalars in nats, each with its graph.
@@ -72,6 +74,18 @@ pub struct Parts<'a> {
     pub initialisation: &'a Generator,
     /// Where everything is.
     pub device: Device,
+}
+
+/// Refuses a model whose q(z|x) has no density, for methods whose cost contains it.
+///
+/// # Errors
+/// `model.posterior`, and what it should be.
+pub fn with_density(vae: &Vae) -> Result<(), FieldError> {
+    if vae.knowledge() == Knowledge::Density {
+        return Ok(());
+    }
+    let message = "expected none, for the method needs the density of q(z|x), which an implicit posterior has not";
+    Err(FieldError::new("model.posterior", message))
 }
 
 impl Parts<'_> {

@@ -9,12 +9,14 @@
 //! | [`ratio`] | log P/Q from a balanced classifier: its cost, its values, and [`RatioEstimator`] |
 //! | [`divergence`] | f-divergences from a log ratio: values, bounds, and the gradient for a sampler |
 //! | [`critic`] | the networks T(z) and T(x, z) |
+//! | [`avb`] | adversarial variational Bayes, with and without adaptive contrast |
 //! | [`factor_vae`] | FactorVAE: the total correlation by a critic |
 //! | [`aggregate`] | AAE, WAE-GAN and the adversarial InfoVAE: q(z) held to p(z) by a critic |
 //! | [`vae_gan`] | VAE-GAN: features of a discriminator in the place of pixels |
 //! | [`testing`] | the routing test for games, ours and yours |
 
 pub mod aggregate;
+pub mod avb;
 pub mod critic;
 pub mod divergence;
 pub mod factor_vae;
@@ -24,7 +26,8 @@ pub mod testing;
 pub mod vae_gan;
 
 pub use aggregate::{Aae, InfoVaeGan, WaeGan};
-pub use critic::{AggregateCriticConfig, ConcatenationCritic, Critic};
+pub use avb::{Avb, ContrastName};
+pub use critic::{AggregateCriticConfig, ConcatenationCritic, Critic, InnerProductCritic, PairCriticConfig};
 pub use divergence::FDivergence;
 pub use factor_vae::FactorVae;
 pub use game::{Costs, Game, Mode, Parts, Route};

@@ -8,7 +8,7 @@ pub use discriminator::{Discriminator, FeatureLayer, Judgement, LAYERS};
 pub use equilibrium::Equilibrium;
 pub use game::VaeGanGame;
 
-use crate::game::Parts;
+use crate::game::{Parts, with_density};
 use elbo_core::schedule::Shape;
 use elbo_core::{FieldError, NonNegative, OptimizerConfig, Schedule, Weight, choices, config};
 use serde::{Deserialize, Serialize};
@@ -125,6 +125,7 @@ impl VaeGan {
         if self.discriminator_width.is_some_and(|width| width.get() == 0.0) {
             return Err(FieldError::expected("method.discriminator_width", "a finite number > 0", 0));
         }
+        with_density(&parts.vae)?;
         let [_, height, width] = parts.vae.image();
         if height % 8 != 0 || width % 8 != 0 {
             let message = format!(

@@ -63,9 +63,14 @@ impl<'a> Initialiser<'a> {
 
     /// A bias of `size` numbers, for the layer whose weight has this fan.
     pub fn bias(&self, size: i64, fan: Fan) -> Tensor {
+        self.biases(&[size], fan)
+    }
+
+    /// The biases of several such layers side by side.
+    pub fn biases(&self, size: &[i64], fan: Fan) -> Tensor {
         self.leaf(&match self.scheme {
-            Initialisation::PyTorch => self.uniform(&[size], (fan.inputs as f64).sqrt().recip()),
-            _ => Tensor::zeros([size], (Kind::Float, Device::Cpu)),
+            Initialisation::PyTorch => self.uniform(size, (fan.inputs as f64).sqrt().recip()),
+            _ => Tensor::zeros(size, (Kind::Float, Device::Cpu)),
         })
     }
 

@@ -37,7 +37,7 @@ pub use named::{FieldError, NamedTensors};
 pub use networks::{ModelConfig, Network};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use player::Player;
-pub use posterior::{Gaussian, Posterior};
+pub use posterior::{Gaussian, Knowledge, Posterior};
 pub use scalars::Scalars;
 pub use schedule::Schedule;
 pub use vae::{Encoder, Vae};

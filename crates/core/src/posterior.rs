@@ -28,6 +28,17 @@ pub enum Posterior {
     },
 }
 
+/// What an encoder can tell of q(z|x) besides samples, the same for every x.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Knowledge {
+    /// The density: [`Posterior::Gaussian`].
+    Density,
+    /// Mean and variance: [`Posterior::Implicit`] with moments.
+    Moments,
+    /// Nothing: [`Posterior::Implicit`] without.
+    Samples,
+}
+
 impl Gaussian {
     /// Checks that mean and log-variance have one shape `[B, D]`.
     pub fn new(mean: Tensor, log_var: Tensor) -> Self {
@@ -62,6 +73,14 @@ impl Posterior {
         match self {
             Self::Gaussian(gaussian) => Some(gaussian),
             Self::Implicit { .. } => None,
+        }
+    }
+
+    /// Mean and log-variance of q(z|x), where they are known; its whole density only if it is Gaussian.
+    pub fn moments(&self) -> Option<&Gaussian> {
+        match self {
+            Self::Gaussian(gaussian) => Some(gaussian),
+            Self::Implicit { moments } => moments.as_ref(),
         }
     }
 

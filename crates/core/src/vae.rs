@@ -1,6 +1,7 @@
 //! Encoder, decoder and likelihood as one model.
 
 use crate::named::prefixed;
+use crate::posterior::Knowledge;
 use crate::{ForwardPass, Gaussian, Likelihood, NamedTensors, Network, Posterior};
 use elbo_native::Generator;
 use tch::Tensor;
@@ -21,6 +22,11 @@ pub trait Encoder: std::fmt::Debug + Send {
     /// What is remembered but not trained, as [`Network::buffers`].
     fn buffers(&self) -> NamedTensors {
         Vec::new()
+    }
+
+    /// What the posteriors tell besides samples; a density if nothing else is said.
+    fn knowledge(&self) -> Knowledge {
+        Knowledge::Density
     }
 }
 
@@ -141,6 +147,11 @@ impl Vae {
     /// E[x|z], the pictures to show: `[.., D]` → `[.., C, H, W]`.
     pub fn decode_mean(&self, z: &Tensor) -> Tensor {
         self.likelihood.mean(&self.decode(z))
+    }
+
+    /// What the encoder tells of q(z|x).
+    pub fn knowledge(&self) -> Knowledge {
+        self.encoder.knowledge()
     }
 
     /// p(x|z).

@@ -13,7 +13,7 @@ mod choices;
 mod reading;
 
 pub use choices::{Capture, DeviceChoice, Precision};
-pub use reading::{Override, read_json};
+pub use reading::{Override, from_value, read_json};
 pub(crate) use reading::{at, nested};
 
 /// A whole run. `M` is the method: an enum of them (see [`crate::methods!`]), or [`Value`] where the method does not matter.

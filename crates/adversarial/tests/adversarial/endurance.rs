@@ -7,6 +7,7 @@ use crate::vae_gan;
 use elbo_adversarial::Parts;
 use elbo_core::{Algorithm, BatchContext, FieldError};
 use elbo_native::testing::single_thread;
+use serde_json::json;
 use tch::Tensor;
 
 const SEEDS: u64 = 20;

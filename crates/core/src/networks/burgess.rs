@@ -16,8 +16,18 @@ pub(super) fn halvings([_, height, width]: [i64; 3]) -> usize {
 }
 
 pub(super) fn encoder(initialiser: &Initialiser<'_>, image: [i64; 3], latent: i64) -> ConvolutionalEncoder {
+    encoder_with_head(initialiser, image, 0, (latent, 2))
+}
+
+/// As [`ConvolutionalEncoder::with_head`].
+pub(super) fn encoder_with_head(
+    initialiser: &Initialiser<'_>,
+    image: [i64; 3],
+    noise: i64,
+    head: (i64, i64),
+) -> ConvolutionalEncoder {
     let convolutions = vec![(32, Window::HALVING); halvings(image)];
-    ConvolutionalEncoder::new(initialiser, image, latent, &convolutions, &[256, 256])
+    ConvolutionalEncoder::with_head(initialiser, image, noise, (&convolutions, &[256, 256]), head)
 }
 
 pub(super) fn decoder(initialiser: &Initialiser<'_>, image: [i64; 3], latent: i64) -> ConvolutionalDecoder {

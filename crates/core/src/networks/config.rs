@@ -1,5 +1,6 @@
 //! A model as its configuration says it, and the way from there to a [`Vae`].
 
+use super::posterior::PosteriorConfig;
 use super::{Mlp, Network, VaeGanDecoder, VaeGanEncoder, burgess, locatello, vae_gan};
 use crate::choices;
 use crate::config::{self, COUNT, COUNTS};
@@ -87,6 +88,9 @@ pub struct ModelConfig {
     /// Start of the parameters; `pytorch` if left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub initialisation: Option<Initialisation>,
+    /// Family of q(z|x); a diagonal Gaussian if left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub posterior: Option<PosteriorConfig>,
 }
 
 impl ModelConfig {
@@ -103,6 +107,7 @@ impl ModelConfig {
             decoder_activation: None,
             width: None,
             initialisation: None,
+            posterior: None,
         }
     }
 
@@ -116,6 +121,9 @@ impl ModelConfig {
         }
         self.scale()?;
         self.check_width()?;
+        if let Some(posterior) = &self.posterior {
+            posterior.check(self.network).map_err(|error| error.under("posterior"))?;
+        }
         match self.network {
             NetworkName::Burgess => self.check_convolutional(image, burgess::halvings(image)),
             NetworkName::Locatello => self.check_convolutional(image, locatello::HALVINGS),
@@ -142,7 +150,12 @@ impl ModelConfig {
             (LikelihoodName::Laplace, Some(scale)) => Likelihood::Laplace(scale),
             _ => Likelihood::Bernoulli,
         };
-        Ok(Vae::new(Box::new(GaussianEncoder::new(encoder)), decoder, likelihood, self.latent, image))
+        let encoder = match &self.posterior {
+            None => Box::new(GaussianEncoder::new(encoder)),
+            // The Gaussian's network was drawn all the same: so one seed gives one decoder, whatever the posterior.
+            Some(posterior) => posterior.encoder(self, &initialiser, image)?,
+        };
+        Ok(Vae::new(encoder, decoder, likelihood, self.latent, image))
     }
 
     fn networks(&self, initialiser: &Initialiser<'_>, image: [i64; 3]) -> Result<Pair, FieldError> {
@@ -225,7 +238,7 @@ impl ModelConfig {
     }
 
     /// Widths and activation of encoder and decoder.
-    fn mlp_settings(&self) -> Result<[(&[i64], Activation); 2], FieldError> {
+    pub(super) fn mlp_settings(&self) -> Result<[(&[i64], Activation); 2], FieldError> {
         let widths = |field: &str, widths: &'_ Option<Vec<i64>>| match widths {
             None => Err(FieldError::new(field, format!("expected {COUNTS}, which an mlp needs"))),
             Some(widths) if widths.iter().any(|&width| width < 1) => {

@@ -1,6 +1,6 @@
 //! The form that the convolutional networks share: convolutions, then linear layers, and the mirror image of that.
 
-use super::Network;
+use super::{Network, Noisy};
 use crate::NamedTensors;
 use crate::initialisation::Initialiser;
 use crate::layers::{Activation, Convolution, Linear, TransposedConvolution, Window};
@@ -35,15 +35,27 @@ impl ConvolutionalEncoder {
         convolutions: &[(i64, Window)],
         hidden: &[i64],
     ) -> Self {
+        Self::with_head(initialiser, image, 0, (convolutions, hidden), (latent, 2))
+    }
+
+    /// The same with `noise` more inputs of the first linear layer, after the flattened features, and a head of `parts` times `outputs`
+    /// numbers (see [`Linear::stacked`]).
+    pub fn with_head(
+        initialiser: &Initialiser<'_>,
+        image: [i64; 3],
+        noise: i64,
+        (convolutions, hidden): (&[(i64, Window)], &[i64]),
+        (outputs, parts): (i64, i64),
+    ) -> Self {
         let [mut channels, height, width] = image;
         let convolutions: Vec<Convolution> = convolutions
             .iter()
             .map(|&(outputs, window)| Convolution::new(initialiser, replace(&mut channels, outputs), outputs, window))
             .collect();
         let shrink = 1 << convolutions.len();
-        let mut features = channels * (height / shrink) * (width / shrink);
+        let mut features = channels * (height / shrink) * (width / shrink) + noise;
         let hidden = linear_chain(initialiser, &mut features, hidden);
-        let head = Linear::stacked(initialiser, features, latent, 2);
+        let head = Linear::stacked(initialiser, features, outputs, parts);
         Self { convolutions, hidden, head, image }
     }
 }
@@ -68,18 +80,28 @@ impl ConvolutionalDecoder {
     }
 }
 
-impl Network for ConvolutionalEncoder {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        assert_eq!(input.size().get(1..), Some(&self.image[..]), "the encoder takes [B, C, H, W]");
-        let mut features = input.shallow_clone();
+impl Noisy for ConvolutionalEncoder {
+    fn features(&self, x: &Tensor) -> Tensor {
+        assert_eq!(x.size().get(1..), Some(&self.image[..]), "the encoder takes [B, C, H, W]");
+        let mut features = x.shallow_clone();
         for convolution in &self.convolutions {
             features = Activation::Relu.forward(convolution.forward(&features));
         }
-        features = features.flatten(1, -1);
+        features.flatten(1, -1)
+    }
+
+    fn rest(&self, features: &Tensor) -> Tensor {
+        let mut features = features.shallow_clone();
         for linear in &self.hidden {
             features = Activation::Relu.forward(linear.forward(&features));
         }
         self.head.forward(&features)
+    }
+}
+
+impl Network for ConvolutionalEncoder {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        self.rest(&self.features(input))
     }
 
     fn parameters(&self) -> NamedTensors {

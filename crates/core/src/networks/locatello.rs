@@ -15,9 +15,19 @@ use crate::layers::Window;
 pub(super) const HALVINGS: usize = 4;
 
 pub(super) fn encoder(initialiser: &Initialiser<'_>, image: [i64; 3], latent: i64) -> ConvolutionalEncoder {
+    encoder_with_head(initialiser, image, 0, (latent, 2))
+}
+
+/// As [`ConvolutionalEncoder::with_head`].
+pub(super) fn encoder_with_head(
+    initialiser: &Initialiser<'_>,
+    image: [i64; 3],
+    noise: i64,
+    head: (i64, i64),
+) -> ConvolutionalEncoder {
     let convolutions: [_; HALVINGS] =
         [(32, Window::HALVING), (32, Window::HALVING), (64, Window::PAIRING), (64, Window::PAIRING)];
-    ConvolutionalEncoder::new(initialiser, image, latent, &convolutions, &[256])
+    ConvolutionalEncoder::with_head(initialiser, image, noise, (&convolutions, &[256]), head)
 }
 
 pub(super) fn decoder(initialiser: &Initialiser<'_>, image: [i64; 3], latent: i64) -> ConvolutionalDecoder {

@@ -1,7 +1,7 @@
 //! A multilayer perceptron, its sizes in the configuration.
 
-use super::Network;
 use super::convolutional::{linear_chain, numbered};
+use super::{Network, Noisy};
 use crate::NamedTensors;
 use crate::initialisation::Initialiser;
 use crate::layers::{Activation, Linear};
@@ -33,13 +33,23 @@ impl Mlp {
     }
 }
 
-impl Network for Mlp {
-    fn forward(&self, input: &Tensor) -> Tensor {
-        let mut features = input.flatten(1, -1);
+impl Noisy for Mlp {
+    fn features(&self, x: &Tensor) -> Tensor {
+        x.flatten(1, -1)
+    }
+
+    fn rest(&self, features: &Tensor) -> Tensor {
+        let mut features = features.shallow_clone();
         for linear in &self.hidden {
             features = self.activation.forward(linear.forward(&features));
         }
         self.head.forward(&features)
+    }
+}
+
+impl Network for Mlp {
+    fn forward(&self, input: &Tensor) -> Tensor {
+        self.rest(&self.features(input))
     }
 
     fn parameters(&self) -> NamedTensors {

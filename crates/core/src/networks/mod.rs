@@ -13,18 +13,32 @@
 //! each with `weight` and `bias`: `[outputs, inputs]` (linear), `[outputs, inputs, k, k]` (`conv`), `[inputs, outputs, k, k]`
 //! (`deconv`), `[outputs]` (bias). An encoder's `head` has 2 D outputs: the D means, then the D logarithms of the variances.
 //! A `conv`, `fc` or `deconv` of `vae-gan` has no bias but a `norm` of the same number behind it, with `weight`, `bias`, `running_mean` and
-//! `running_var` (`norm_fc1`, `norm_conv1`, …); the last `conv` has a bias. Pictures are flattened channel by channel, row by row.
+//! `running_var` (`norm_fc1`, `norm_conv1`, …); the last `conv` has a bias.
+//! Pictures are flattened channel by channel, row by row.
+//!
+//! With a `posterior` the encoder has the same layers and names, but for these (noise ε of E numbers, K terms):
+//!
+//! | posterior | encoder (`encoder.`) |
+//! |---|---|
+//! | `implicit` | `fc1` takes E inputs more, the noise after x (`mlp`) or after the flattened features; `head` has D outputs |
+//! | `moment-tractable` | `head` has (1 + K) D outputs, `z_0` and then the arguments of `a_1` … `a_K`; `basis.fc1` …, `basis.head` are the K networks of v side by side: `weight` `[K, outputs, inputs]`, `bias` `[K, outputs]` |
 
 mod burgess;
 mod config;
 mod convolutional;
+mod implicit;
 mod locatello;
 mod mlp;
+mod moment_tractable;
+mod posterior;
 mod vae_gan;
 
 pub use config::{LikelihoodName, ModelConfig, NetworkName, Sigma};
 pub use convolutional::{ConvolutionalDecoder, ConvolutionalEncoder};
+pub use implicit::{ImplicitEncoder, Noisy};
 pub use mlp::Mlp;
+pub use moment_tractable::{MomentTractableEncoder, NoiseBasis, NoiseBasisConfig};
+pub use posterior::{PosteriorConfig, PosteriorFamily};
 pub use vae_gan::{VaeGanDecoder, VaeGanEncoder, scaled};
 
 use crate::NamedTensors;

@@ -2,7 +2,7 @@
 
 use elbo_core::initialisation::Initialisation;
 use elbo_core::layers::Activation;
-use elbo_core::networks::{LikelihoodName, NetworkName, Sigma};
+use elbo_core::networks::{LikelihoodName, NetworkName, PosteriorConfig, PosteriorFamily, Sigma};
 use elbo_core::optimizer::OptimizerName;
 use elbo_core::schedule::Shape;
 use elbo_core::{ModelConfig, NonNegative, OptimizerConfig, Schedule, Weight};
@@ -109,7 +109,7 @@ fn models_are_refused_word_for_word() {
     assert_eq!(with("decoder_hidden", json!(4)), "decoder_hidden: expected a list of integers ≥ 1, got 4");
     assert_eq!(
         with("decoder_activation", json!("gelu")),
-        "decoder_activation: expected one of relu, tanh, elu, leaky-relu, got \"gelu\""
+        "decoder_activation: expected one of relu, tanh, elu, leaky-relu, leaky-relu-0.2, got \"gelu\""
     );
     assert_eq!(
         with("initialisation", json!("zeros")),
@@ -181,7 +181,7 @@ fn models_that_do_not_fit_are_refused_word_for_word() {
     );
     assert_eq!(
         misfit(&ModelConfig { decoder_activation: None, ..mlp.clone() }, image),
-        "decoder_activation: expected one of relu, tanh, elu, leaky-relu, which an mlp needs"
+        "decoder_activation: expected one of relu, tanh, elu, leaky-relu, leaky-relu-0.2, which an mlp needs"
     );
     let error = ModelConfig { latent: -1, ..mlp }.check(image).expect_err("refused").under("model");
     assert_eq!(error.to_string(), "model.latent: expected an integer ≥ 1, got -1");
@@ -296,10 +296,15 @@ fn model() -> impl Strategy<Value = ModelConfig> {
         (proptest::sample::select(NetworkName::ALL), 1..500_i64, proptest::sample::select(LikelihoodName::ALL)),
         proptest::option::of(sigma),
         (hidden(), activation(), hidden(), activation()),
-        proptest::option::of(proptest::sample::select(Initialisation::ALL)),
+        (proptest::option::of(proptest::sample::select(Initialisation::ALL)), proptest::option::of(posterior())),
     )
         .prop_map(
-            |((network, latent, likelihood), sigma, (encoder, encoder_act, decoder, decoder_act), initialisation)| {
+            |(
+                (network, latent, likelihood),
+                sigma,
+                (encoder, encoder_act, decoder, decoder_act),
+                (initialisation, posterior),
+            )| {
                 ModelConfig {
                     network,
                     latent,
@@ -311,9 +316,27 @@ fn model() -> impl Strategy<Value = ModelConfig> {
                     decoder_activation: decoder_act,
                     width: None,
                     initialisation,
+                    posterior,
                 }
             },
         )
+}
+
+fn posterior() -> impl Strategy<Value = PosteriorConfig> {
+    let count = || proptest::option::of(1..500_i64);
+    (
+        (proptest::sample::select(PosteriorFamily::ALL), 1..500_i64, count(), count()),
+        proptest::option::of(proptest::collection::vec(1..500_i64, 0..4)),
+        proptest::option::of(proptest::sample::select(Activation::ALL)),
+    )
+        .prop_map(|((family, noise, terms, moment_samples), hidden, activation)| PosteriorConfig {
+            family,
+            noise,
+            terms,
+            hidden,
+            activation,
+            moment_samples,
+        })
 }
 
 fn optimizer() -> impl Strategy<Value = OptimizerConfig> {

@@ -9,6 +9,7 @@ mod likelihoods;
 mod networks;
 mod optimizer_reference;
 mod optimizer_state;
+mod posteriors;
 mod schedules;
 mod step;
 mod support;

@@ -88,6 +88,14 @@ impl PathError {
     }
 }
 
+/// Types a JSON value that is no run's configuration; `origin` is what errors call it.
+///
+/// # Errors
+/// `origin: path.to.field: expected …, got …`.
+pub fn from_value<T: DeserializeOwned>(value: Value, origin: &str) -> Result<T, InputError> {
+    typed(value).map_err(|error| error.within(origin))
+}
+
 /// Types a value.
 pub(super) fn typed<T: DeserializeOwned>(value: Value) -> Result<T, PathError> {
     serde_path_to_error::deserialize(value).map_err(|error| {
