@@ -55,7 +55,8 @@ fn a_step_is_one_update_of_the_model_and_as_many_of_the_critic_as_were_asked_for
     }
 }
 
-/// The critic's further steps come after the model's, so they change nothing of it; and they are on fresh noise, so they are not one step repeated.
+/// The critic's further steps come after the model's, so they change nothing of it; and they are on fresh noise, so they are not one step
+/// repeated.
 #[test]
 fn further_critic_steps_leave_the_first_update_as_it_was() {
     single_thread();
@@ -90,8 +91,8 @@ impl Critic for Witness {
     }
 }
 
-/// Every critic step sees codes whitened alike, whose batch has mean 0 and variance 1 but for the floor, and standard normal ones beside them;
-/// and no two steps see the same.
+/// Every critic step sees codes whitened alike, whose batch has mean 0 and variance 1 but for the floor, and standard normal ones beside
+/// them; and no two steps see the same.
 #[test]
 fn every_critic_step_sees_fresh_whitened_codes() {
     single_thread();
@@ -109,8 +110,8 @@ fn every_critic_step_sees_fresh_whitened_codes() {
     assert!(seen[0].equal(&seen[1]));
     for (index, z) in seen.iter().enumerate().skip(1) {
         let (mean, variance) = (numbers(&z.mean(None))[0], numbers(&z.var(true))[0]);
-        // Five standard errors over 4000 numbers for the samples of r; the codes have their moments by construction, and a floor of 1e-4 beside
-        // a variance of some 0.01 in the denominator.
+        // Five standard errors over 4000 numbers for the samples of r; the codes have their moments by construction, and a floor of 1e-4
+        // beside a variance of some 0.01 in the denominator.
         assert!(mean.abs() < 0.08 && (variance - 1.0).abs() < 0.12, "call {index}: {mean}, {variance}");
         assert!(seen[..index].iter().skip(1).all(|other| !other.equal(z)), "call {index} is a repetition");
     }
