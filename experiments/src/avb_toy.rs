@@ -1,7 +1,7 @@
 //! Four points in two latent dimensions: what a Gaussian posterior costs, and what an implicit one gains.
 //!
-//! Mescheder et al. 2017, Sec. 5.1: x is one of four one-hot vectors. The best q(z|x) tile the prior, so that q(z) = p(z) and the log-likelihood
-//! is −ln 4; no diagonal Gaussians can.
+//! Mescheder et al. 2017, Sec. 5.1: x is one of four one-hot vectors. The best q(z|x) tile the prior, so that q(z) = p(z) and the
+//! log-likelihood is −ln 4; no diagonal Gaussians can.
 //!
 //! | module | what |
 //! |---|---|

@@ -25,8 +25,8 @@ fn untrained() -> Vae {
     settings.vae.model.build(IMAGE, &generator(3), Device::Cpu).expect("a model")
 }
 
-/// I(x; z) + KL(q(z) ‖ p(z)) is the mean KL(q(z|x) ‖ p(z)), which a Gaussian has in closed form; the ELBO is below log p(x), which sums over the
-/// same grid do not force; and the reconstruction is what samples say.
+/// I(x; z) + KL(q(z) ‖ p(z)) is the mean KL(q(z|x) ‖ p(z)), which a Gaussian has in closed form; the ELBO is below log p(x), which sums
+/// over the same grid do not force; and the reconstruction is what samples say.
 #[test]
 fn sums_over_the_grid_agree_with_the_closed_form_and_with_samples() {
     single_thread();
@@ -85,8 +85,8 @@ fn histograms_and_neighbours_read_what_is_known() {
     for (z, information, divergence) in [(&apart, 4_f64.ln(), None), (&one, 0.0, Some(kl))] {
         let counts = counted(z, 0.1);
         let coarse = counts.coarser();
-        // What is taken off is about 0.016 here; in the tails, where a bin expects less than a sample, it is too little by a fifth of that. A
-        // bin of 0.2 hides 0.2²/12 of a variance of 0.64.
+        // What is taken off is about 0.016 here; in the tails, where a bin expects less than a sample, it is too little by a fifth of that.
+        // A bin of 0.2 hides 0.2²/12 of a variance of 0.64.
         near(counts.mutual_information(), information, 4e-3);
         near(coarse.mutual_information(), information, 4e-3);
         if let Some(divergence) = divergence {

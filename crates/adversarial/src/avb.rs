@@ -18,15 +18,16 @@ use serde::{Deserialize, Serialize};
 /// critic = E_q softplus(−T(x, z̃)) + E_N(0,I) softplus(T(x, z̃))
 /// ```
 ///
-/// r(z|x) is what `contrast` says: the prior itself (z̃ = z, and the two logarithms cancel), or N(μ(x), σ²(x)) with z̃ = (z − μ)/σ. Gradients of
-/// the loss reach the model through z alone (Proposition 2): T is held fixed, and so are μ and σ wherever they stand.
+/// r(z|x) is what `contrast` says: the prior itself (z̃ = z, and the two logarithms cancel), or N(μ(x), σ²(x)) with z̃ = (z − μ)/σ.
+/// Gradients of the loss reach the model through z alone (Proposition 2): T is held fixed, and so are μ and σ wherever they stand.
 ///
-/// A step is one update of the model and `critic_steps` of the critic: the first from the same codes as the model's, all gradients before all
-/// steps, the others on the same batch of x with fresh noise, after the model has moved.
+/// A step is one update of the model and `critic_steps` of the critic: the first from the same codes as the model's, all gradients before
+/// all steps, the others on the same batch of x with fresh noise, after the model has moved.
 ///
 /// Reports `reconstruction`, `kl_adversarial` (`E_q[T + log r − log p]`: the KL where T is optimal, and neither it nor a bound elsewhere),
-/// `nwj_bound` (`E_q T − E_r e^T + 1 + E_q[log r − log p]`, at most the KL for any T), `elbo_adversarial`, `critic_cost`, `critic_accuracy`, and
-/// what is exact where q(z|x) is Gaussian: `kl`, `kl_per_dimension`, `elbo`. T has not been trained on the samples that it is judged by.
+/// `nwj_bound` (`E_q T − E_r e^T + 1 + E_q[log r − log p]`, at most the KL for any T), `elbo_adversarial`, `critic_cost`,
+/// `critic_accuracy`, and what is exact where q(z|x) is Gaussian: `kl`, `kl_per_dimension`, `elbo`. T has not been trained on the samples
+/// that it is judged by.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Avb {

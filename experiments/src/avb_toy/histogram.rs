@@ -1,8 +1,8 @@
 //! Information and divergence from counts of samples in square bins.
 //!
 //! Within bins both KL(q(z) ‖ p(z)) and I(x; z) are those of coarser variables, so not above the truth, and the coarser the lower; from N
-//! samples in m bins the plug-in value is above its limit by about (m − 1)/2N, which is taken off (Miller 1955). Two widths, the coarser bins being four of
-//! the finer, show what the width does.
+//! samples in m bins the plug-in value is above its limit by about (m − 1)/2N, which is taken off (Miller 1955). Two widths, the coarser
+//! bins being four of the finer, show what the width does.
 
 use super::report::Measured;
 use tch::{Device, Kind, Tensor};

@@ -94,8 +94,8 @@ impl Figures {
     }
 }
 
-/// What the paper prints for its VAE and its AVB, reconstruction errors times the four pixels that they seem to be means over; KL(q(z) ‖ p(z))
-/// follows from its other figures where they are so read. In the order of [`Figures::entries`].
+/// What the paper prints for its VAE and its AVB, reconstruction errors times the four pixels that they seem to be means over; KL(q(z) ‖
+/// p(z)) follows from its other figures where they are so read. In the order of [`Figures::entries`].
 pub const PAPER: [(f64, f64); 5] =
     [(-1.568, -1.403), (0.354, 0.0231), (-1.697, -1.421), (1.178, 1.372), (0.165, 0.026)];
 

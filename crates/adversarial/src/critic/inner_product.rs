@@ -12,8 +12,9 @@ use tch::Tensor;
 /// ```text
 /// T(x, z) = ⟨a(x), b(z)⟩ + T_x(x) + T_z(z) + c ‖z‖²
 /// ```
-/// a and `T_x` are heads of one network, b and `T_z` of another. The heads of a, `T_x` and `T_z` start at 0, so T starts as c ‖z‖²: −log p(z) up to a
-/// constant where c = ½, which leaves log q(z|x) to learn; 0 where c = 0, which is near the truth where the contrast has the moments of q.
+/// a and `T_x` are heads of one network, b and `T_z` of another. The heads of a, `T_x` and `T_z` start at 0, so T starts as c ‖z‖²: −log
+/// p(z) up to a constant where c = ½, which leaves log q(z|x) to learn; 0 where c = 0, which is near the truth where the contrast has the
+/// moments of q.
 #[derive(Debug)]
 pub struct InnerProductCritic {
     observed: Vec<Linear>,

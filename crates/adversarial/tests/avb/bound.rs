@@ -39,8 +39,8 @@ fn statistics(rows: &[Vec<f64>]) -> Vec<(f64, f64)> {
     (0..rows[0].len()).map(column).collect()
 }
 
-/// Proposition 2: with T* held fixed, the gradient through z alone is in expectation the gradient of the ELBO, which the linear model has in closed
-/// form. 40 batches of 20 000 rows: five standard errors, which are below 0.5% of the gradient's length.
+/// Proposition 2: with T* held fixed, the gradient through z alone is in expectation the gradient of the ELBO, which the linear model has
+/// in closed form. 40 batches of 20 000 rows: five standard errors, which are below 0.5% of the gradient's length.
 #[test]
 fn at_the_optimal_critic_the_gradient_is_that_of_the_elbo() {
     single_thread();

@@ -20,8 +20,8 @@ fn whitened_density(reference: &Reference, q: &Gaussian, z: &Tensor) -> Tensor {
     q.log_density(z) - growth.log().sum_dim_intlist(-1, false, None)
 }
 
-/// `T*(x, z̃) = log q̃(z̃|x) − log N(z̃; 0, I)`, and `T* + log r = log q`: so only if the σ of z̃ is that of log r. Variances of e^−3 e^±2 and far
-/// below the floor: the published code, with `sqrt(var + 1e-4)` in z̃ and `log(var)` in log r, is off by up to 4 nats here.
+/// `T*(x, z̃) = log q̃(z̃|x) − log N(z̃; 0, I)`, and `T* + log r = log q`: so only if the σ of z̃ is that of log r. Variances of e^−3 e^±2
+/// and far below the floor: the published code, with `sqrt(var + 1e-4)` in z̃ and `log(var)` in log r, is off by up to 4 nats here.
 #[test]
 fn the_optimal_critic_and_the_contrast_add_up_to_the_posterior() {
     single_thread();

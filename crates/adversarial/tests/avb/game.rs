@@ -1,10 +1,12 @@
 //! The game: routes, counts, resume, stability.
 
 use crate::support::{Game, IMAGE, adam, avb, batch, bits, game, generator, model, numbers, step};
+use elbo_adversarial::avb::AvbGame;
 use elbo_adversarial::testing::check_routing;
-use elbo_adversarial::{Game as _, Mode, Parts};
-use elbo_core::{Algorithm, BatchContext};
+use elbo_adversarial::{Critic, Game as _, Mode, Parts};
+use elbo_core::{Algorithm, BatchContext, NamedTensors};
 use elbo_native::testing::single_thread;
+use std::sync::{Arc, Mutex};
 use tch::{Device, Tensor};
 
 /// Posterior and contrast, in every pair that goes together.
@@ -53,7 +55,8 @@ fn a_step_is_one_update_of_the_model_and_as_many_of_the_critic_as_were_asked_for
     }
 }
 
-/// The critic's further steps come after the model's, so they change nothing of it; and they are on fresh noise, so they are not one step repeated.
+/// The critic's further steps come after the model's, so they change nothing of it; and they are on fresh noise, so they are not one step
+/// repeated.
 #[test]
 fn further_critic_steps_leave_the_first_update_as_it_was() {
     single_thread();
@@ -68,6 +71,50 @@ fn further_critic_steps_leave_the_first_update_as_it_was() {
     assert_eq!(one_model, three_model);
     assert_ne!(one, three);
     assert_eq!(one_report, three_report);
+}
+
+/// A critic that remembers what it was asked about.
+#[derive(Debug)]
+struct Witness {
+    critic: Box<dyn Critic>,
+    seen: Arc<Mutex<Vec<Tensor>>>,
+}
+
+impl Critic for Witness {
+    fn log_ratio(&self, x: &Tensor, z: &Tensor) -> Tensor {
+        self.seen.lock().expect("one thread").push(z.detach().copy());
+        self.critic.log_ratio(x, z)
+    }
+
+    fn parameters(&self) -> NamedTensors {
+        self.critic.parameters()
+    }
+}
+
+/// Every critic step sees codes whitened alike, whose batch has mean 0 and variance 1 but for the floor, and standard normal ones beside
+/// them; and no two steps see the same.
+#[test]
+fn every_critic_step_sees_fresh_whitened_codes() {
+    single_thread();
+    let (adam, noise, config) = (adam(), generator(3), avb("batch-moments", 3));
+    let vae = model("implicit").build(IMAGE, &noise, Device::Cpu).expect("a model");
+    let critic = config.critic.build([16, 2], &noise, Device::Cpu).expect("a critic");
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let witness = Witness { critic, seen: Arc::clone(&seen) };
+    let parts = Parts { vae, optimizer: &adam, initialisation: &noise, device: Device::Cpu };
+    let mut game = AvbGame::new(config, witness, parts).expect("a game");
+    step(&mut game, &batch(2000, 2, true).x, 0, &generator(7));
+    let seen = seen.lock().expect("one thread");
+    // The model's codes, the same for the critic's first step, and then fresh ones; each time of the critic's with samples of r.
+    assert_eq!(seen.len(), 1 + 2 * 3);
+    assert!(seen[0].equal(&seen[1]));
+    for (index, z) in seen.iter().enumerate().skip(1) {
+        let (mean, variance) = (numbers(&z.mean(None))[0], numbers(&z.var(true))[0]);
+        // Five standard errors over 4000 numbers for the samples of r; the codes have their moments by construction, and a floor of 1e-4
+        // beside a variance of some 0.01 in the denominator.
+        assert!(mean.abs() < 0.08 && (variance - 1.0).abs() < 0.12, "call {index}: {mean}, {variance}");
+        assert!(seen[..index].iter().skip(1).all(|other| !other.equal(z)), "call {index} is a repetition");
+    }
 }
 
 #[test]

@@ -21,7 +21,9 @@
 //! | posterior | encoder (`encoder.`) |
 //! |---|---|
 //! | `implicit` | `fc1` takes E inputs more, the noise after x (`mlp`) or after the flattened features; `head` has D outputs |
-//! | `moment-tractable` | `head` has (1 + K) D outputs, `z_0` and then the arguments of `a_1` … `a_K`; `basis.fc1` …, `basis.head` are the K networks of v side by side: `weight` `[K, outputs, inputs]`, `bias` `[K, outputs]` |
+//! | `moment-tractable` | `head` has (1 + K) D outputs, `z_0` and then what `a_1` … `a_K` are made of; `basis.fc1` …, `basis.head` are v |
+//!
+//! `basis` holds the K networks of v side by side: `weight` `[K, outputs, inputs]`, `bias` `[K, outputs]`.
 
 mod burgess;
 mod config;

@@ -141,11 +141,9 @@ type WithHead = fn(&Initialiser<'_>, [i64; 3], i64, (i64, i64)) -> Convolutional
 
 /// The convolutional network of this name, where its encoder can take noise and another head.
 fn convolutional(name: NetworkName) -> Option<WithHead> {
-    match name {
-        NetworkName::Burgess => Some(burgess::encoder_with_head),
-        NetworkName::Locatello => Some(locatello::encoder_with_head),
-        _ => None,
-    }
+    let all: [(NetworkName, WithHead); 2] =
+        [(NetworkName::Burgess, burgess::encoder_with_head), (NetworkName::Locatello, locatello::encoder_with_head)];
+    all.into_iter().find(|(other, _)| *other == name).map(|(_, build)| build)
 }
 
 /// The network of `model` with `noise` more inputs and `head` = (outputs, parts).

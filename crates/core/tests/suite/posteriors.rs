@@ -145,6 +145,10 @@ impl Network for Constant {
 const TERMS: usize = 3;
 const LATENT: usize = 2;
 const ROWS: usize = 2;
+/// Draws of noise that are summed by hand.
+const DRAWS: usize = 6;
+/// Draws that closed forms are compared with.
+const SAMPLES: i64 = 100_000;
 
 fn basis(hidden: &[i64]) -> NoiseBasis {
     let noise = generator(5);
@@ -168,7 +172,6 @@ fn scale(head: f64) -> f64 {
 #[test]
 fn samples_and_moments_are_the_sums_that_the_formula_says() {
     single_thread();
-    const DRAWS: usize = 6;
     let (basis, head) = (basis(&[8]), head());
     let replay = generator(9);
     let v = numbers(&basis.draw(&replay, ROWS as i64));
@@ -207,7 +210,6 @@ fn samples_and_moments_are_the_sums_that_the_formula_says() {
 #[test]
 fn moments_are_those_of_the_samples_and_of_the_closed_form() {
     single_thread();
-    const SAMPLES: i64 = 100_000;
     let (basis, head) = (basis(&[]), head());
     let parameters = basis.parameters();
     let [weight, bias] = ["head.weight", "head.bias"].map(|name| named(&parameters, name).to_kind(Kind::Double));
