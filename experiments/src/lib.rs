@@ -7,6 +7,7 @@ pub mod archive;
 pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;
+pub mod proposition_1;
 
 use anyhow::Result;
 use elbo_adversarial::{FactorVae, Parts};

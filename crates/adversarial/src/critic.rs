@@ -2,9 +2,11 @@
 
 mod aggregate;
 mod concatenation;
+mod quadratic;
 
 pub use aggregate::{AggregateCritic, AggregateCriticConfig};
 pub use concatenation::{ConcatenationCritic, Residual};
+pub use quadratic::{Fit, Pairs, QuadraticCritic};
 
 use elbo_core::NamedTensors;
 use tch::Tensor;
