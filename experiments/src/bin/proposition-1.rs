@@ -127,6 +127,8 @@ fn run(arguments: &Arguments) -> Result<()> {
     let watch = Watch::new(Mode::detect(arguments.quiet))?;
     let device = device::resolve(arguments.device)?;
     let encoder = encoder(arguments, device, &watch)?;
+    // Batches this small are no work to share: threads would wait for each other, on a busy machine for most of the time.
+    tch::set_num_threads(1);
     let capacity =
         Capacity { width: arguments.width, blocks: arguments.blocks, learning_rate: arguments.learning_rate };
     let Arguments { steps, batch_size, samples, seed, .. } = *arguments;

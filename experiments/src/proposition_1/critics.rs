@@ -43,7 +43,7 @@ pub struct Capacity {
 }
 
 /// Adam's learning rate of the quadratic critic, whose features are orthonormal, at the first step; falls to 0 as the networks' does.
-const QUADRATIC_LEARNING_RATE: f64 = 0.03;
+const QUADRATIC_LEARNING_RATE: f64 = 0.1;
 
 /// A critic that learns from batches.
 #[derive(Debug)]

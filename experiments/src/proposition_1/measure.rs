@@ -93,7 +93,7 @@ impl Problem<'_> {
             });
             (x, sides)
         });
-        Samples { parts: parts.collect() }
+        Samples { contrast: self.contrast, parts: parts.collect() }
     }
 
     /// Holds `critic` against T*. `batch` is the B of the saturation.
@@ -108,6 +108,7 @@ const CHUNK: i64 = 4096;
 /// Fresh samples with the truth.
 #[derive(Debug)]
 pub struct Samples {
+    contrast: Contrast,
     parts: Vec<(Tensor, [Side; 3])>,
 }
 
@@ -133,24 +134,35 @@ pub struct Values {
 impl Values {
     /// The first `count`.
     pub fn first(&self, count: i64) -> Self {
-        let part = |t: &Tensor| t.narrow(0, 0, count.min(t.size()[0])).copy();
+        let part = |t: &Tensor| t.narrow(0, 0, count.min(t.size()[0]));
         Self { estimate: part(&self.estimate), truth: part(&self.truth), known: part(&self.known) }
+    }
+
+    /// In memory of their own, so that the rest of what they were taken from can go.
+    pub fn copied(&self) -> Self {
+        Self { estimate: self.estimate.copy(), truth: self.truth.copy(), known: self.known.copy() }
     }
 }
 
 impl Samples {
     /// The values under q, under p, and under the contrast.
     pub fn values(&self, critic: &dyn Critic) -> [Values; 3] {
-        [0, 1, 2].map(|side| {
+        let of = |index: usize| {
             let all = |of: &dyn Fn(&Tensor, &Side) -> Tensor| {
                 let parts: Vec<Tensor> =
-                    self.parts.iter().map(|(x, sides)| of(x, &sides[side]).to_kind(Kind::Double)).collect();
+                    self.parts.iter().map(|(x, sides)| of(x, &sides[index]).to_kind(Kind::Double)).collect();
                 Tensor::cat(&parts, 0)
             };
             let known = all(&|_, side| side.known.shallow_clone());
             let critic = no_grad(|| all(&|x, side| critic.log_ratio(x, &side.seen)));
             Values { estimate: critic + &known, truth: all(&|_, side| side.truth.shallow_clone()), known }
-        })
+        };
+        let (under_q, under_p) = (of(0), of(1));
+        let under_contrast = match self.contrast {
+            Contrast::Prior => under_p.first(i64::MAX),
+            Contrast::Adaptive => of(2),
+        };
+        [under_q, under_p, under_contrast]
     }
 }
 

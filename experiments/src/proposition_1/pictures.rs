@@ -9,9 +9,6 @@ use elbo_evaluation::pictures::{Canvas, Colour};
 
 /// The line T = T*.
 const TRUTH: Colour = [90; 3];
-/// Below it nats are spaced evenly, in panels of errors.
-const SMALL: f64 = 0.01;
-
 fn colour(index: usize) -> Colour {
     COLOURS[index % COLOURS.len()]
 }
@@ -19,6 +16,16 @@ fn colour(index: usize) -> Colour {
 fn pairs(x: &tch::Tensor, y: &tch::Tensor) -> Vec<(f64, f64)> {
     let list = |t: &tch::Tensor| Vec::<f64>::try_from(t.to_device(tch::Device::Cpu)).expect("float64 [n]");
     list(x).into_iter().zip(list(y)).collect()
+}
+
+/// A logarithmic axis from a power of ten below the curves to one above them.
+fn decades(curves: &[Curve]) -> (Scale, Option<(f64, f64)>) {
+    let values = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).filter(|&y| y > 0.0);
+    let power = |value: f64, round: fn(f64) -> f64| 10_f64.powf(round(value.log10()));
+    // Errors below a thousandth of a nat are none, and those beyond a thousand are all alike.
+    let lowest = power(values().fold(1.0, f64::min), f64::floor).clamp(1e-3, 1.0);
+    let highest = power(values().fold(lowest, f64::max), f64::ceil).clamp(10.0 * lowest, 1e3);
+    (Scale::SymmetricLog(lowest), Some((lowest, highest)))
 }
 
 /// T against T*: a column for each critic, under q above and under p below.
@@ -63,10 +70,10 @@ pub fn scatter(description: &str, settings: &Settings, outcomes: &[Outcome]) -> 
         title: "Proposition 1: what the classifier learnt against log q(z|x) − log p(z)".to_owned(),
         caption: vec![
             format!("{description}. {} fresh pairs of either side, {batch} a step.", settings.steps * batch as u64),
-            "Above: samples of q, where the encoder's step asks for T. Below: samples of p. On the grey line T = T*; beyond log B a batch has hardly a sample of the rarer side."
+            "Above: samples of q, where the encoder's step asks for T. Below: samples of p. Beyond log B a batch has hardly a sample of the rarer side."
                 .to_owned(),
         ],
-        legend: Vec::new(),
+        legend: vec![("T = T*".to_owned(), TRUTH)],
         panels: vec![row(0, "q"), row(1, "p")],
     };
     figure.draw((440 * outcomes.len()).max(1240), 130 + 2 * 400)
@@ -98,7 +105,9 @@ pub fn curves(description: &str, outcomes: &[Outcome]) -> Result<Canvas> {
         note: None,
     };
     let errors = |title: &str, of: fn(&Point) -> f64| {
-        panel(title, Scale::SymmetricLog(SMALL), None, Vec::new(), drawn(&|point| (of(point), 0.0)))
+        let curves = drawn(&|point| (of(point), 0.0));
+        let (scale, range) = decades(&curves);
+        panel(title, scale, range, Vec::new(), curves)
     };
     // Early values are far outside of what there is to see.
     let near_truth = Some((closed_form - 1.0_f64.max(closed_form * 0.5), closed_form + 0.5_f64.max(closed_form * 0.25)));
@@ -146,6 +155,8 @@ pub fn swept(dimension: i64, sigma: f64, settings: &Settings, found: &[SweepPoin
             let points = points.map(|point| (point.value, of(point))).collect();
             Curve { colour: colour(index), points, band: Vec::new(), stroke: Stroke::Line }
         };
+        let curves: Vec<Curve> = critics.iter().enumerate().map(curve).collect();
+        let (y_scale, y_range) = decades(&curves);
         Panel {
             title: title.to_owned(),
             x_label: match varied {
@@ -157,10 +168,10 @@ pub fn swept(dimension: i64, sigma: f64, settings: &Settings, found: &[SweepPoin
             .to_owned(),
             y_label: "nats".to_owned(),
             x_scale: Scale::PowersOfTwo,
-            y_scale: Scale::SymmetricLog(SMALL),
-            y_range: None,
+            y_scale,
+            y_range,
             levels: Vec::new(),
-            curves: critics.iter().enumerate().map(curve).collect(),
+            curves,
             note: None,
         }
     };

@@ -11,9 +11,11 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// What [`table`]'s columns are.
-pub const LEGEND: &str = "RMSE of T against T* = log q(z|x) − log p(z), under q (where the encoder's step asks for it) and under p; r is its correlation under q; \
-E_q T is the KL for T = T*;\nNWJ is at most the KL whatever T (e^T has a heavy tail: its ± may say too little); excess is the classifier's cost above that of T*; \
-saturated is the share of samples\nof q, and of what it is contrasted with, where the odds to be learnt are beyond B : 1. All in nats but r and shares.";
+pub const LEGEND: &str = "RMSE q, p: of T against T* = log q(z|x) − log p(z), under q, where the encoder's step asks for T, and under p
+r: correlation of T and T* under q; E_q T: the KL for T = T*; excess: the classifier's cost above that of T*
+NWJ: at most the KL whatever T, in expectation; where e^T has a heavy tail its ± says too little
+saturated: share of samples of q, and of what it is contrasted with, where the odds to be learnt are beyond B : 1
+All in nats but correlations and shares";
 
 /// The figures of every critic.
 pub fn table(outcomes: &[Outcome]) -> String {

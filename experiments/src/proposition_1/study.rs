@@ -56,9 +56,9 @@ pub struct Outcome {
 /// Points of [`Outcome::shown`].
 const SHOWN: i64 = 1500;
 
-/// Updates after which a point of the curves is taken: the last, and √2 times fewer each time, down to one.
+/// Updates after which a point of the curves is taken: the last, and √2 times fewer each time, above 8.
 fn measured_after(steps: u64) -> Vec<u64> {
-    let mut all: Vec<u64> = (0..).map(|k| (steps as f64 / 2_f64.powf(f64::from(k) / 2.0)).round() as u64).take_while(|&s| s > 8).collect();
+    let mut all: Vec<u64> = (0..).map(|k| (steps as f64 / 2_f64.powf(f64::from(k) / 2.0)).round() as u64).take_while(|&s| s > 8 || s == steps).collect();
     all.reverse();
     all.dedup();
     all
@@ -103,6 +103,6 @@ pub fn train(
     let fresh = problem.samples(settings.samples, &evaluations(device, seed, 1)?);
     let values = fresh.values(critic);
     let last = Measurement::of(&values, problem, batch_size);
-    let [under_q, under_p, _] = values.map(|values| values.first(SHOWN));
+    let [under_q, under_p, _] = values.map(|values| values.first(SHOWN).copied());
     Ok(Outcome { name, history, last, shown: [under_q, under_p], seconds: started.elapsed().as_secs_f64() })
 }
