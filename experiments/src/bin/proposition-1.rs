@@ -4,6 +4,7 @@
     rustdoc::broken_intra_doc_links,
     reason = "the comments on arguments are the text of --help"
 )]
+#![allow(clippy::struct_excessive_bools, reason = "each is a flag of the command line")]
 
 use anyhow::{Context, Result};
 use clap::Parser;
@@ -23,6 +24,7 @@ use elbo_runner::terminal::Mode;
 use elbo_runner::watch::Watch;
 use elbo_runner::{TrainedRun, cli, device, terminal};
 use serde_json::json;
+use std::fmt::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use tch::Device;
@@ -147,11 +149,11 @@ fn run(arguments: &Arguments) -> Result<()> {
         }
     }
     let mut object = report::json(encoder.name(), &description, &settings, &outcomes);
-    let mut text = format!("{description}\n{}\n{}\n", report::table(&outcomes), report::LEGEND);
+    let mut text = format!("{description}\n{}\n{}\n\n", report::table(&outcomes), report::LEGEND);
     let mut write = |name: &str, bytes: &[u8]| -> Result<()> {
         let file = arguments.out.join(name);
         write_atomically(&file, bytes)?;
-        text.push_str(&format!("\n{}", file.display()));
+        writeln!(text, "{}", file.display())?;
         Ok(())
     };
     let history: Vec<&Point> = outcomes.iter().flat_map(|outcome| &outcome.history).collect();
@@ -166,7 +168,6 @@ fn run(arguments: &Arguments) -> Result<()> {
         write("proposition-1-sweep.csv", &report::csv(&found)?)?;
         object["sweep"] = json!(found);
     }
-    text.push('\n');
     terminal::present(&text, arguments.json.then_some(&object))?;
     if arguments.check {
         report::check(&outcomes)?;
@@ -193,7 +194,8 @@ fn check_options(arguments: &Arguments) -> Result<()> {
     }
     if arguments.check {
         let wanted = [CriticName::Quadratic, CriticName::Mlp].iter().all(|name| arguments.critics.contains(name));
-        if !wanted || !arguments.contrast.contains(&Contrast::Prior) || arguments.encoder != EncoderName::LinearGaussian {
+        if !wanted || !arguments.contrast.contains(&Contrast::Prior) || arguments.encoder != EncoderName::LinearGaussian
+        {
             return refuse("--check", "needs the linear-gaussian encoder, quadratic and mlp, and the contrast prior");
         }
     }

@@ -54,6 +54,8 @@ pub(super) enum Learner {
         critic: QuadraticCritic,
         /// Every batch.
         seen: Vec<Draw>,
+        /// Pairs of the last fit.
+        fitted: i64,
     },
     /// Takes a step of Adam with each batch.
     Stepped(RatioEstimator<Box<dyn Critic>>),
@@ -78,7 +80,7 @@ impl CriticName {
         let square = if contrast == Contrast::Prior { 0.5 } else { 0.0 };
         let width = capacity.width;
         let critic = match self {
-            Self::Quadratic => return Ok(Learner::Fitted { critic: quadratic(), seen: Vec::new() }),
+            Self::Quadratic => return Ok(Learner::Fitted { critic: quadratic(), seen: Vec::new(), fitted: 0 }),
             Self::QuadraticAdam => Box::new(quadratic()),
             Self::Mlp => network(width, square),
             Self::MlpPlain => network(width, 0.0),
@@ -108,16 +110,26 @@ impl Learner {
     /// T as it is now, after everything seen has been used; `progress` is asked now and then whether to go on.
     pub(super) fn critic(&mut self, progress: &mut dyn FnMut() -> Result<()>) -> Result<&dyn Critic> {
         match self {
-            Self::Fitted { critic, seen } => {
+            Self::Fitted { critic, seen, fitted } => {
                 if seen.len() > 1 {
                     let all = |of: fn(&Draw) -> &Tensor| Tensor::cat(&seen.iter().map(of).collect::<Vec<_>>(), 0);
-                    let joined =
-                        Draw { x: all(|d| &d.x), of_encoder: all(|d| &d.of_encoder), of_contrast: all(|d| &d.of_contrast) };
+                    let joined = Draw {
+                        x: all(|d| &d.x),
+                        of_encoder: all(|d| &d.of_encoder),
+                        of_contrast: all(|d| &d.of_contrast),
+                    };
                     *seen = vec![joined];
                 }
                 if let Some(Draw { x, of_encoder, of_contrast }) = seen.first() {
-                    let pairs = |z| Pairs { x, z, weight: None };
-                    critic.fit(pairs(of_encoder), pairs(of_contrast), progress)?;
+                    let rows = x.size()[0];
+                    // Newton's method takes most of its steps far from the end: where it has not been near, on a part.
+                    let parts = if rows >= 8 * (*fitted).max(1 << 12) { vec![rows / 16, rows] } else { vec![rows] };
+                    for part in parts {
+                        let [x, one, two] = [x, of_encoder, of_contrast].map(|t| t.narrow(0, 0, part));
+                        let pairs = |z| Pairs { x: &x, z, weight: None };
+                        critic.fit(pairs(&one), pairs(&two), progress)?;
+                    }
+                    *fitted = rows;
                 }
                 Ok(critic)
             }

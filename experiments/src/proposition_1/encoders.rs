@@ -40,8 +40,8 @@ pub struct LinearGaussian {
     sigma: f64,
 }
 
-/// Two Gaussians of equal weight, `q(z|x) = ½ N(a x + o 1, σ² I) + ½ N(a x − o 1, σ² I)` with o = 1.5 σ in every coordinate, `x ~ N(0, I)`, and
-/// `a² = 1 − σ² − o²`, so that every coordinate of q(z) has variance 1.
+/// Two Gaussians of equal weight, `q(z|x) = ½ N(a x + o 1, σ² I) + ½ N(a x − o 1, σ² I)` with o = 1.5 σ in every coordinate,
+/// `x ~ N(0, I)`, and `a² = 1 − σ² − o²`, so that every coordinate of q(z) has variance 1.
 ///
 /// ```text
 /// KL = −D log σ − I(component; z),   I = log 2 − E_{t ~ N(c, 1)} log(1 + exp(−2 c t)),   c = 1.5 √D
@@ -53,8 +53,8 @@ pub struct Mixture {
     sigma: f64,
 }
 
-/// The encoder of a trained VAE, over some of its pictures. In the place of a picture the critic sees the mean and the log-variance that the
-/// encoder makes of it, `[B, 2 D]`: q(z|x) depends on nothing else, and the study is of T, not of a second convolutional network.
+/// The encoder of a trained VAE, over some of its pictures. In the place of a picture the critic sees the mean and the log-variance that
+/// the encoder makes of it, `[B, 2 D]`: q(z|x) depends on nothing else, and the study is of T, not of a second convolutional network.
 #[derive(Debug)]
 pub struct TrainedEncoder {
     /// `[N, 2 D]`.

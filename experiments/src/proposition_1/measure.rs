@@ -169,25 +169,25 @@ impl Samples {
 /// How near T is to T*. In nats, but for correlations and shares.
 #[derive(Debug, Clone, Serialize)]
 pub struct Measurement {
-    /// √E_q(T − T*)²: where the encoder's step evaluates T.
+    /// `√E_q(T − T*)²`: where the encoder's step evaluates T.
     pub rmse_under_q: f64,
-    /// √E_p(T − T*)².
+    /// `√E_p(T − T*)²`.
     pub rmse_under_p: f64,
-    /// √E_r(T − T*)², where the contrast is not the prior.
+    /// `√E_r(T − T*)²`, where the contrast is not the prior.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub rmse_under_contrast: Option<f64>,
     /// Pearson's correlation of T and T* under q.
     pub correlation: f64,
     /// The same under p.
     pub correlation_under_p: f64,
-    /// E_q T, which is KL(q ‖ p) for T = T*.
+    /// `E_q T`, which is KL(q ‖ p) for T = T*.
     pub kl_estimate: f64,
     /// Its standard error.
     pub kl_standard_error: f64,
     /// KL(q ‖ p), averaged over x.
     pub kl_closed_form: f64,
-    /// E_q T − E_p e^T + 1 on samples that T was not trained on: at most the KL in expectation, whatever T. In adaptive contrast of q and r,
-    /// with E_q log r/p added.
+    /// `E_q T − E_p e^T + 1` on samples that T was not trained on: at most the KL in expectation, whatever T. In adaptive contrast that
+    /// of q and r, with `E_q log r/p` added.
     pub nwj_bound: f64,
     /// Its standard error; means little where e^T has a heavy tail.
     pub nwj_standard_error: f64,

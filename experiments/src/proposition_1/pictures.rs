@@ -18,14 +18,12 @@ fn pairs(x: &tch::Tensor, y: &tch::Tensor) -> Vec<(f64, f64)> {
     list(x).into_iter().zip(list(y)).collect()
 }
 
-/// A logarithmic axis from a power of ten below the curves to one above them.
-fn decades(curves: &[Curve]) -> (Scale, Option<(f64, f64)>) {
-    let values = || curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).filter(|&y| y > 0.0);
-    let power = |value: f64, round: fn(f64) -> f64| 10_f64.powf(round(value.log10()));
-    // Errors below a thousandth of a nat are none, and those beyond a thousand are all alike.
-    let lowest = power(values().fold(1.0, f64::min), f64::floor).clamp(1e-3, 1.0);
-    let highest = power(values().fold(lowest, f64::max), f64::ceil).clamp(10.0 * lowest, 1e3);
-    (Scale::SymmetricLog(lowest), Some((lowest, highest)))
+/// An axis for errors: even up to a hundredth of a nat, which is hardly one, then logarithmic to the next power of ten.
+fn errors(curves: &[Curve]) -> (Scale, Option<(f64, f64)>) {
+    /// Beyond it errors are all alike.
+    const LARGEST: f64 = 1e3;
+    let largest = curves.iter().flat_map(|curve| &curve.points).map(|point| point.1).fold(0.0, f64::max);
+    (Scale::SymmetricLog(0.01), Some((0.0, 10_f64.powf(largest.log10().ceil()).clamp(0.1, LARGEST))))
 }
 
 /// T against T*: a column for each critic, under q above and under p below.
@@ -58,10 +56,7 @@ pub fn scatter(description: &str, settings: &Settings, outcomes: &[Outcome]) -> 
             y_scale: Scale::Linear,
             y_range: None,
             levels,
-            curves: vec![
-                curve(TRUTH, diagonal, Stroke::Line),
-                curve(colour(index), points, Stroke::Points),
-            ],
+            curves: vec![curve(TRUTH, diagonal, Stroke::Line), curve(colour(index), points, Stroke::Points)],
             note: None,
         }
     };
@@ -70,7 +65,7 @@ pub fn scatter(description: &str, settings: &Settings, outcomes: &[Outcome]) -> 
         title: "Proposition 1: what the classifier learnt against log q(z|x) − log p(z)".to_owned(),
         caption: vec![
             format!("{description}. {} fresh pairs of either side, {batch} a step.", settings.steps * batch as u64),
-            "Above: samples of q, where the encoder's step asks for T. Below: samples of p. Beyond log B a batch has hardly a sample of the rarer side."
+            "Above: samples of q, where the encoder's step asks for T. Below: samples of p. Beyond log B a batch hardly has the rarer side."
                 .to_owned(),
         ],
         legend: vec![("T = T*".to_owned(), TRUTH)],
@@ -79,7 +74,7 @@ pub fn scatter(description: &str, settings: &Settings, outcomes: &[Outcome]) -> 
     figure.draw((440 * outcomes.len()).max(1240), 130 + 2 * 400)
 }
 
-/// RMSE under q and p, E_q T and the NWJ bound while the critics learn.
+/// RMSE under q and p, `E_q T` and the NWJ bound while the critics learn.
 ///
 /// # Errors
 /// When a panel has no room.
@@ -104,13 +99,14 @@ pub fn curves(description: &str, outcomes: &[Outcome]) -> Result<Canvas> {
         curves,
         note: None,
     };
-    let errors = |title: &str, of: fn(&Point) -> f64| {
+    let rmse = |title: &str, of: fn(&Point) -> f64| {
         let curves = drawn(&|point| (of(point), 0.0));
-        let (scale, range) = decades(&curves);
+        let (scale, range) = errors(&curves);
         panel(title, scale, range, Vec::new(), curves)
     };
     // Early values are far outside of what there is to see.
-    let near_truth = Some((closed_form - 1.0_f64.max(closed_form * 0.5), closed_form + 0.5_f64.max(closed_form * 0.25)));
+    let near_truth =
+        Some((closed_form - 1.0_f64.max(closed_form * 0.5), closed_form + 0.5_f64.max(closed_form * 0.25)));
     let within = |value: f64| near_truth.map_or(value, |(low, high)| value.clamp(low, high));
     let known = || vec![(closed_form, format!("KL = {closed_form:.4}"))];
     let values = |title: &str, of: fn(&Point) -> (f64, f64)| {
@@ -131,8 +127,8 @@ pub fn curves(description: &str, outcomes: &[Outcome]) -> Result<Canvas> {
         legend: outcomes.iter().enumerate().map(|(index, outcome)| (outcome.name.clone(), colour(index))).collect(),
         panels: vec![
             vec![
-                errors("RMSE of T under q", |point| point.measurement.rmse_under_q),
-                errors("RMSE of T under p", |point| point.measurement.rmse_under_p),
+                rmse("RMSE of T under q", |point| point.measurement.rmse_under_q),
+                rmse("RMSE of T under p", |point| point.measurement.rmse_under_p),
             ],
             vec![
                 values("E_q T", |point| (point.measurement.kl_estimate, point.measurement.kl_standard_error)),
@@ -156,7 +152,7 @@ pub fn swept(dimension: i64, sigma: f64, settings: &Settings, found: &[SweepPoin
             Curve { colour: colour(index), points, band: Vec::new(), stroke: Stroke::Line }
         };
         let curves: Vec<Curve> = critics.iter().enumerate().map(curve).collect();
-        let (y_scale, y_range) = decades(&curves);
+        let (y_scale, y_range) = errors(&curves);
         Panel {
             title: title.to_owned(),
             x_label: match varied {
@@ -187,9 +183,7 @@ pub fn swept(dimension: i64, sigma: f64, settings: &Settings, found: &[SweepPoin
         legend: critics.iter().enumerate().map(|(index, name)| ((*name).to_owned(), colour(index))).collect(),
         panels: vec![
             row("RMSE of T under q", &|point| point.measurement.rmse_under_q),
-            row("|E_q T − KL|", &|point| {
-                (point.measurement.kl_estimate - point.measurement.kl_closed_form).abs()
-            }),
+            row("|E_q T − KL|", &|point| (point.measurement.kl_estimate - point.measurement.kl_closed_form).abs()),
         ],
     };
     figure.draw(1800, 900)

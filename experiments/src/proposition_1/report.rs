@@ -11,17 +11,28 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// What [`table`]'s columns are.
-pub const LEGEND: &str = "RMSE q, p: of T against T* = log q(z|x) − log p(z), under q, where the encoder's step asks for T, and under p
+pub const LEGEND: &str =
+    "RMSE q, p: of T against T* = log q(z|x) − log p(z), under q, where the encoder's step asks for T, and under p
 r: correlation of T and T* under q; E_q T: the KL for T = T*; excess: the classifier's cost above that of T*
 NWJ: at most the KL whatever T, in expectation; where e^T has a heavy tail its ± says too little
 saturated: share of samples of q, and of what it is contrasted with, where the odds to be learnt are beyond B : 1
++adaptive: contrasted with the Gaussian of q's moments instead of p, which leaves nothing to learn where q is that Gaussian
 All in nats but correlations and shares";
 
 /// The figures of every critic.
 pub fn table(outcomes: &[Outcome]) -> String {
     let mut table = Table::new();
     table.load_style(STYLE).set_header([
-        "critic", "RMSE q", "RMSE p", "r", "E_q T", "KL", "NWJ", "excess", "saturated", "seconds",
+        "critic",
+        "RMSE q",
+        "RMSE p",
+        "r",
+        "E_q T",
+        "KL",
+        "NWJ",
+        "excess",
+        "saturated",
+        "seconds",
     ]);
     let minus = |text: String| text.replace('-', "−");
     for Outcome { name, last, seconds, .. } in outcomes {
@@ -46,7 +57,8 @@ pub fn table(outcomes: &[Outcome]) -> String {
 
 /// The object of `--json`, without the sweep.
 pub fn json(encoder: &str, description: &str, settings: &Settings, outcomes: &[Outcome]) -> Value {
-    let critics: Map<String, Value> = outcomes.iter().map(|outcome| (outcome.name.clone(), json!(outcome.last))).collect();
+    let critics: Map<String, Value> =
+        outcomes.iter().map(|outcome| (outcome.name.clone(), json!(outcome.last))).collect();
     json!({
         "critics": critics, "encoder": encoder, "description": description, "settings": settings,
         "pairs": settings.steps * settings.batch_size as u64,
@@ -59,8 +71,10 @@ pub fn json(encoder: &str, description: &str, settings: &Settings, outcomes: &[O
 /// # Errors
 /// When a record is none.
 pub fn csv(records: &[impl Serialize]) -> Result<Vec<u8>> {
-    let objects: Vec<Map<String, Value>> =
-        records.iter().map(|record| Ok(serde_json::from_value(serde_json::to_value(record)?)?)).collect::<Result<_>>()?;
+    let objects: Vec<Map<String, Value>> = records
+        .iter()
+        .map(|record| Ok(serde_json::from_value(serde_json::to_value(record)?)?))
+        .collect::<Result<_>>()?;
     let mut seen = BTreeSet::new();
     let columns: Vec<&String> = objects.iter().flat_map(Map::keys).filter(|name| seen.insert(*name)).collect();
     let mut writer = csv::Writer::from_writer(Vec::new());
@@ -88,7 +102,8 @@ pub fn check(outcomes: &[Outcome]) -> Result<(), CheckFailed> {
     let mut missed = Vec::new();
     let mut rmse = |name: &str, found: &Measurement, limit: f64| {
         // So that NaN misses.
-        if !matches!(found.rmse_under_q.partial_cmp(&limit), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal)) {
+        if !matches!(found.rmse_under_q.partial_cmp(&limit), Some(std::cmp::Ordering::Less | std::cmp::Ordering::Equal))
+        {
             missed.push(format!("{name}: RMSE under q is {:.4}, at most {limit} was expected", found.rmse_under_q));
         }
     };
@@ -100,7 +115,11 @@ pub fn check(outcomes: &[Outcome]) -> Result<(), CheckFailed> {
         rmse("quadratic", found, quadratic_rmse);
         let error = (found.kl_estimate / found.kl_closed_form - 1.0).abs();
         if error.is_nan() || error > kl {
-            missed.push(format!("quadratic: the KL is off by {:.2}%, at most {}% was expected", 100.0 * error, 100.0 * kl));
+            missed.push(format!(
+                "quadratic: the KL is off by {:.2}%, at most {}% was expected",
+                100.0 * error,
+                100.0 * kl
+            ));
         }
     }
     if missed.is_empty() { Ok(()) } else { Err(CheckFailed(missed.join("; "))) }

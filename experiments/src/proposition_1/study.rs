@@ -5,7 +5,7 @@ use super::measure::{Measurement, Problem, Values};
 use anyhow::Result;
 use serde::Serialize;
 use std::time::Instant;
-use tch::{Device, Kind, Tensor};
+use tch::{Device, Tensor};
 
 /// How long, and on what.
 #[derive(Debug, Clone, Copy, Serialize)]
@@ -58,7 +58,8 @@ const SHOWN: i64 = 1500;
 
 /// Updates after which a point of the curves is taken: the last, and √2 times fewer each time, above 8.
 fn measured_after(steps: u64) -> Vec<u64> {
-    let mut all: Vec<u64> = (0..).map(|k| (steps as f64 / 2_f64.powf(f64::from(k) / 2.0)).round() as u64).take_while(|&s| s > 8 || s == steps).collect();
+    let fewer = |k: u32| (steps as f64 / 2_f64.powf(f64::from(k) / 2.0)).round() as u64;
+    let mut all: Vec<u64> = (0..128).map(fewer).take_while(|&updates| updates > 8 || updates == steps).collect();
     all.reverse();
     all.dedup();
     all
@@ -87,10 +88,9 @@ pub fn train(
     let watched = problem.samples(settings.curve_samples, &evaluations(device, seed, 0)?);
     let points = if curves { measured_after(steps) } else { Vec::new() };
     let mut history = Vec::new();
-    let mut step = Tensor::zeros([], (Kind::Int64, device));
     for done in 1..=steps {
+        let step = Tensor::from(done as i64 - 1).to_device(device);
         learner.see(problem.draw(batch_size, &noise), &step)?;
-        step += 1;
         if done % 16 == 0 {
             progress(done, steps)?;
         }

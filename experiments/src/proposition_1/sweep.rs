@@ -34,8 +34,8 @@ pub struct SweepPoint {
 /// The four quantities that are varied, in the order of panels.
 pub const VARIED: [&str; 4] = ["dimension", "inverse_sigma", "batch_size", "width"];
 
-/// Trains critics around the case D = `dimension`, σ = `sigma` of the linear-Gaussian encoder; `progress` hears what is being done, then how
-/// many of all trainings.
+/// Trains critics around the case D = `dimension`, σ = `sigma` of the linear-Gaussian encoder; `progress` hears what is being done,
+/// then how many of all trainings.
 ///
 /// # Errors
 /// `progress`'s own, and when libtorch does.

@@ -14,9 +14,9 @@ use tch::{Device, Kind, Tensor};
 /// ```text
 /// T(x, z) = w · φ(u),   φ = 1, u_i, (u_i² − 1)/√2, u_i u_j (i < j)          docs/mathematics.md §7
 /// ```
-/// For `q(z|x) = N(W x + b, S)` and the prior `N(0, I)` the optimum `T* = log q(z|x) − log p(z)` is in this family, whatever W, b and S, and
-/// so it is in adaptive contrast. The features are the Hermite polynomials, orthonormal where x and z are standard normal, as they are
-/// under p̂(x) p(z) when x is: the cost is then well conditioned for a method that follows gradients.
+/// For `q(z|x) = N(W x + b, S)` and the prior `N(0, I)` the optimum `T* = log q(z|x) − log p(z)` is in this family, whatever W, b and S,
+/// and so it is in adaptive contrast. The features are the Hermite polynomials, orthonormal where x and z are standard normal, as they
+/// are under p̂(x) p(z) when x is: the cost is then well conditioned for a method that follows gradients.
 ///
 /// The cost is convex in w. [`QuadraticCritic::fit`] minimises it over given pairs to the last digit; as a [`Critic`] it can be trained by
 /// gradients like any other.

@@ -96,7 +96,8 @@ fn the_fit_to_samples_is_near_the_log_ratio_and_does_not_depend_on_its_start() {
     assert!(one.allclose(&two, 1e-6, 1e-6, false), "{one} is not {two}");
     // At the minimum the gradient of the cost, taken by autograd through the critic as any game trains it, is 0 but for the ridge.
     let on = |z: &Tensor| critic.log_ratio(&x, z);
-    let gradient = elbo_native::gradients(&logistic_cost(&on(&z), &on(&prior)), &critic.parameters()).expect("gradients");
+    let gradient =
+        elbo_native::gradients(&logistic_cost(&on(&z), &on(&prior)), &critic.parameters()).expect("gradients");
     assert!(gradient[0].abs().max().double_value(&[]) < 1e-7, "{}", gradient[0]);
 }
 
@@ -137,7 +138,8 @@ fn the_same_critic_is_trained_by_gradients() {
     }
     let (x, z) = pairs(20_000);
     let variance = Tensor::full([1], 0.25_f64.ln(), (Kind::Float, Device::Cpu));
-    let truth = normal_log_density(&z, &(&x * 0.75_f64.sqrt()), &variance).squeeze_dim(1) - standard_normal_log_density(&z);
+    let truth =
+        normal_log_density(&z, &(&x * 0.75_f64.sqrt()), &variance).squeeze_dim(1) - standard_normal_log_density(&z);
     let error = (estimator.critic().log_ratio(&x, &z) - truth).square().mean(None).sqrt().double_value(&[]);
     assert!(error < 0.15, "RMSE {error}");
 }

@@ -97,7 +97,8 @@ impl QuadraticCritic {
             // The numerator's label is 1: its cost is softplus(−T), the denominator's softplus(T).
             for (side, sign) in sides.iter().zip([-1.0, 1.0]) {
                 let rows = side.z.size()[0];
-                let total = side.weight.map_or_else(|| Tensor::full([], rows as f64, options), |all| all.sum(Kind::Double));
+                let total =
+                    side.weight.map_or_else(|| Tensor::full([], rows as f64, options), |all| all.sum(Kind::Double));
                 let block = (BLOCK / features).max(1);
                 for start in (0..rows).step_by(block as usize) {
                     let part = |t: &Tensor| t.narrow(0, start, block.min(rows - start)).to_kind(Kind::Double);
