@@ -9,6 +9,7 @@ pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;
 pub mod sweep;
+pub mod proposition_1;
 
 use anyhow::Result;
 use elbo_adversarial::game::with_density;

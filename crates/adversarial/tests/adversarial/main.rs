@@ -8,6 +8,7 @@ mod divergence_values;
 mod endurance;
 mod factor_vae;
 mod oracle;
+mod quadratic;
 mod routing;
 mod sampler_gradients;
 mod support;
