@@ -4,6 +4,7 @@
 //! `experiments/extension`; nothing here has to change for it.
 
 pub mod archive;
+pub mod attributes;
 pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;
