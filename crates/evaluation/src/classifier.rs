@@ -5,8 +5,10 @@
 //! never saw: an [`Accuracy`] belongs beside everything that it judges.
 //!
 //! ```text
-//! [B, C, H, W] → convolutions, each halving the picture, until it is smaller than 8 → FEATURES numbers → K logits        ReLU in between
+//! [B, C, H, W] → convolutions, each halving the picture, until it is smaller than 8 → FEATURES numbers → K logits
 //! ```
+//!
+//! Batch normalisation (which makes it learn several times as fast) and `ReLU` follow every convolution, `ReLU` the features.
 //!
 //! Classes are drawn equally often, whatever their number of pictures: the prior over classes is uniform in what it learns, and
 //! [`Accuracy::balanced`], in which each class counts the same, is what it is good at.
@@ -18,7 +20,7 @@ pub use groups::Groups;
 pub use training::{Settings, Trained, train};
 
 use elbo_core::initialisation::{Initialisation, Initialiser};
-use elbo_core::layers::{Activation, Convolution, Linear, Window};
+use elbo_core::layers::{Activation, BatchNorm, Convolution, Linear, Window};
 use elbo_core::named::prefixed;
 use elbo_core::{Generator, NamedTensors};
 use tch::{Device, Kind, Tensor};
@@ -33,7 +35,7 @@ const CHANNELS: [i64; 4] = [16, 32, 64, 64];
 /// The network; see the [module](self).
 #[derive(Debug)]
 pub struct Classifier {
-    convolutions: Vec<Convolution>,
+    convolutions: Vec<(Convolution, BatchNorm)>,
     hidden: Linear,
     head: Linear,
     image: [i64; 3],
@@ -53,14 +55,18 @@ impl Classifier {
     pub fn new(image: [i64; 3], classes: i64, noise: &Generator, device: Device) -> Self {
         let [mut channels, mut height, mut width] = image;
         assert!(classes >= 2, "a classifier needs two classes, got {classes}");
-        assert!(height.min(width) >= SMALLEST, "a picture must be at least {SMALLEST} pixels wide and high, got {image:?}");
+        assert!(
+            height.min(width) >= SMALLEST,
+            "a picture must be at least {SMALLEST} pixels wide and high, got {image:?}"
+        );
         let initialiser = Initialiser::new(noise, device, Initialisation::KaimingUniform);
         let mut convolutions = Vec::new();
         for outputs in CHANNELS {
             if height.min(width) < SMALLEST {
                 break;
             }
-            convolutions.push(Convolution::new(&initialiser, channels, outputs, Window::HALVING));
+            let convolution = Convolution::new(&initialiser, channels, outputs, Window::HALVING);
+            convolutions.push((convolution, BatchNorm::new(&initialiser, outputs)));
             (channels, height, width) = (outputs, height / 2, width / 2);
         }
         let hidden = Linear::new(&initialiser, channels * height * width, FEATURES);
@@ -70,10 +76,14 @@ impl Classifier {
 
     /// What the last layer sees: `[B, C, H, W]` → `[B, FEATURES]`, not negative. Two pictures are alike to the classifier where these are.
     pub fn features(&self, x: &Tensor) -> Tensor {
+        self.features_by(x, BatchNorm::forward)
+    }
+
+    fn features_by(&self, x: &Tensor, normalise: impl Fn(&BatchNorm, &Tensor) -> Tensor) -> Tensor {
         assert_eq!(x.size().get(1..), Some(&self.image[..]), "x must be [B, C, H, W] with the classifier's [C, H, W]");
         let mut features = x.shallow_clone();
-        for convolution in &self.convolutions {
-            features = Activation::Relu.forward(convolution.forward(&features));
+        for (convolution, norm) in &self.convolutions {
+            features = Activation::Relu.forward(normalise(norm, &convolution.forward(&features)));
         }
         Activation::Relu.forward(self.hidden.forward(&features.flatten(1, -1)))
     }
@@ -81,6 +91,11 @@ impl Classifier {
     /// Logarithms of the classes' probabilities but for a constant, `[B, K]`.
     pub fn logits(&self, x: &Tensor) -> Tensor {
         self.head.forward(&self.features(x))
+    }
+
+    /// [`Classifier::logits`] in a training step: normalised by the moments of this batch, which are remembered.
+    pub fn logits_training(&self, x: &Tensor) -> Tensor {
+        self.head.forward(&self.features_by(x, BatchNorm::forward_training))
     }
 
     /// The most probable class of each picture, Int64 `[B]`, without gradients.
@@ -113,11 +128,21 @@ impl Classifier {
     /// Every parameter, by name.
     pub fn parameters(&self) -> NamedTensors {
         let mut all = Vec::new();
-        for (index, convolution) in self.convolutions.iter().enumerate() {
+        for (index, (convolution, norm)) in self.convolutions.iter().enumerate() {
             all.extend(prefixed(&format!("conv{}", index + 1), convolution.parameters()));
+            all.extend(prefixed(&format!("norm{}", index + 1), norm.parameters()));
         }
         all.extend(prefixed("fc1", self.hidden.parameters()));
         all.extend(prefixed("head", self.head.parameters()));
+        all
+    }
+
+    /// Parameters, and the moments that batch normalisation remembers: all that makes the classifier what it is.
+    pub fn state(&self) -> NamedTensors {
+        let mut all = self.parameters();
+        for (index, (_, norm)) in self.convolutions.iter().enumerate() {
+            all.extend(prefixed(&format!("norm{}", index + 1), norm.buffers()));
+        }
         all
     }
 }

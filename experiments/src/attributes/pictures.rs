@@ -60,7 +60,8 @@ fn framed(finding: &Finding, pictures: &Tensor) -> Vec<Canvas> {
 pub fn curves(finding: &Finding) -> Result<Canvas> {
     let along = |indicator: &Indicator, colour: Colour, stroke: Stroke| {
         let value = |(strength, share): (&f64, &Estimate)| (*strength, share.value);
-        let edges = |share: &Estimate| (share.value - 1.96 * share.standard_error, share.value + 1.96 * share.standard_error);
+        let edges =
+            |share: &Estimate| (share.value - 1.96 * share.standard_error, share.value + 1.96 * share.standard_error);
         Curve {
             colour,
             points: indicator.strengths.iter().zip(&indicator.attribute).map(value).collect(),
@@ -71,7 +72,8 @@ pub fn curves(finding: &Finding) -> Result<Canvas> {
     let plain = &finding.plain;
     let others = |shares: &[Vec<f64>], colour: Colour| {
         let spreads: Vec<Spread> = shares.iter().map(|shares| Spread::of(shares)).collect();
-        let width = |spread: &Spread| if spread.standard_deviation.is_finite() { spread.standard_deviation } else { 0.0 };
+        let width =
+            |spread: &Spread| if spread.standard_deviation.is_finite() { spread.standard_deviation } else { 0.0 };
         Curve {
             colour,
             points: plain.strengths.iter().zip(&spreads).map(|(&strength, spread)| (strength, spread.mean)).collect(),
@@ -80,7 +82,8 @@ pub fn curves(finding: &Finding) -> Result<Canvas> {
         }
     };
     let mut curves = vec![others(&plain.random, COLOURS[6]), others(&plain.between, COLOURS[5])];
-    let mut legend = vec![("random direction".to_owned(), COLOURS[6]), ("from picture to picture".to_owned(), COLOURS[5])];
+    let mut legend =
+        vec![("random direction".to_owned(), COLOURS[6]), ("from picture to picture".to_owned(), COLOURS[5])];
     if let Some((_, balanced)) = &finding.balanced {
         curves.push(along(balanced, COLOURS[4], Stroke::Broad));
         legend.push(("balanced vector".to_owned(), COLOURS[4]));
@@ -106,7 +109,8 @@ pub fn curves(finding: &Finding) -> Result<Canvas> {
                 finding.accuracy.balanced(),
                 finding.on_reconstructions.balanced()
             ),
-            "Bands: 95% over pictures; for the directions, which are as long as the vector, their standard deviation.".to_owned(),
+            "Bands: 95% over pictures; for the directions, which are as long as the vector, their standard deviation."
+                .to_owned(),
         ],
         legend,
         panels: vec![vec![panel]],

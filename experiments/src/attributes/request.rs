@@ -9,8 +9,8 @@ use super::Settings;
 use crate::codes::refuse;
 use anyhow::Result;
 use elbo_data::Dataset;
-use elbo_evaluation::attributes::attribute::{listing, usual};
 use elbo_evaluation::attributes::Attribute;
+use elbo_evaluation::attributes::attribute::{listing, usual};
 use elbo_evaluation::{classifier, encode};
 use elbo_runner::TrainedRun;
 
@@ -25,7 +25,13 @@ pub struct AttributeArguments {
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     attributes: Vec<String>,
     /// Strengths s of the edit z + s v, separated by commas
-    #[arg(long, value_name = "S,...", value_delimiter = ',', default_value = "0,0.5,1,1.5,2", allow_negative_numbers = true)]
+    #[arg(
+        long,
+        value_name = "S,...",
+        value_delimiter = ',',
+        default_value = "0,0.5,1,1.5,2",
+        allow_negative_numbers = true
+    )]
     strengths: Vec<f64>,
     /// Pictures at most that make the vector and train the classifier, half of them with the attribute
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(8..))]

@@ -107,7 +107,8 @@ impl Study<'_> {
         let (data, held_out) = (division.data, &division.held_out);
         let judged = &judge.classifier;
         let accuracy = judged.accuracy(held_out, settings.batch, &mut |rows| data.images.gather(rows, &noise));
-        let on_reconstructions = judged.accuracy(held_out, settings.batch, &mut |rows| self.reconstructions(data, rows, &noise));
+        let on_reconstructions =
+            judged.accuracy(held_out, settings.batch, &mut |rows| self.reconstructions(data, rows, &noise));
 
         let without = &held_out.rows()[0];
         let codes = self.codes(data, without, &noise, self.stage(name, "held-out codes"))?;
@@ -118,12 +119,24 @@ impl Study<'_> {
             edits.indicator(vector, &settings.strengths, settings.directions, &noise, &mut progress)
         };
         let plain = along(&vector, "edits")?;
-        let balanced = balanced.map(|vector| along(&vector, "balanced edits").map(|found| (vector, found))).transpose()?;
+        let balanced =
+            balanced.map(|vector| along(&vector, "balanced edits").map(|found| (vector, found))).transpose()?;
         let shown = settings.examples.min(without.size()[0]);
         let examples = (data.images.gather(&without.narrow(0, 0, shown), &noise), codes.narrow(0, 0, shown));
         let (learnt_from, held_out) = (learning.counts(), data.split);
         let name = name.to_owned();
-        Ok(Finding { name, learnt_from, held_out, judge, accuracy, on_reconstructions, plain, balanced, vector, examples })
+        Ok(Finding {
+            name,
+            learnt_from,
+            held_out,
+            judge,
+            accuracy,
+            on_reconstructions,
+            plain,
+            balanced,
+            vector,
+            examples,
+        })
     }
 
     /// The test split is held out where it knows the attribute; else a part of the training split.
@@ -146,7 +159,9 @@ impl Study<'_> {
                 let name = &attribute.name;
                 return refuse(
                     "--attributes",
-                    format!("{name}: expected {FEWEST} pictures {what} with it and without it, got {with} and {without}"),
+                    format!(
+                        "{name}: expected {FEWEST} pictures {what} with it and without it, got {with} and {without}"
+                    ),
                 );
             }
         }

@@ -117,7 +117,9 @@ pub fn usual(data: &Dataset, most: usize) -> Vec<String> {
     } else if let Some(factors) = &data.factors {
         let (k, &size) = factors.sizes.iter().enumerate().min_by_key(|(_, size)| **size).expect("there is a factor");
         // Of two levels, one is the absence of the other.
-        (i64::from(size == 2)..size).map(|level| format!("{}={}", factors.names[k], level_name(factors, k, level))).collect()
+        (i64::from(size == 2)..size)
+            .map(|level| format!("{}={}", factors.names[k], level_name(factors, k, level)))
+            .collect()
     } else {
         labels(data).iter().map(|label| format!("label={label}")).collect()
     };
@@ -143,7 +145,8 @@ pub fn listing(data: &Dataset) -> String {
 
 /// The labels that occur, rising.
 fn labels(data: &Dataset) -> Vec<i64> {
-    let mut labels = data.labels.as_ref().map_or_else(Vec::new, |labels| Vec::<i64>::try_from(labels).expect("Int64 labels"));
+    let mut labels =
+        data.labels.as_ref().map_or_else(Vec::new, |labels| Vec::<i64>::try_from(labels).expect("Int64 labels"));
     labels.sort_unstable();
     labels.dedup();
     labels

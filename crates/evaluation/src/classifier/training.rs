@@ -71,7 +71,8 @@ pub fn train(
     let validation = validation.at_most(VALIDATION_PICTURES, seed)?;
     let noise = Generator::new(device, seed)?;
 
-    let learning_rate = Schedule::Ramp { shape: Shape::Cosine, from: settings.learning_rate, to: 0.0, steps: settings.steps };
+    let learning_rate =
+        Schedule::Ramp { shape: Shape::Cosine, from: settings.learning_rate, to: 0.0, steps: settings.steps };
     let learning_rate = Weight::new(learning_rate).map_err(anyhow::Error::msg)?;
     let mut player = Player::new(classifier.parameters(), &OptimizerConfig::new(OptimizerName::Adam, learning_rate))?;
     let of_class = (settings.batch / classes).max(1);
@@ -83,7 +84,7 @@ pub fn train(
     for done in 1..=settings.steps {
         let draw = |rows: &Tensor| rows.index_select(0, &noise.integers(rows.size()[0], &[of_class]));
         let rows = Tensor::cat(&training.rows().iter().map(draw).collect::<Vec<_>>(), 0);
-        let loss = classifier.logits(&images.gather(&rows, &noise)).cross_entropy_for_logits(&targets);
+        let loss = classifier.logits_training(&images.gather(&rows, &noise)).cross_entropy_for_logits(&targets);
         let gradients = player.gradients(&loss)?;
         player.step(gradients, &step, None)?;
         step += 1;
@@ -137,12 +138,12 @@ impl Best {
     }
 
     fn restore(&self, classifier: &Classifier) {
-        for ((_, parameter), weights) in classifier.parameters().iter().zip(&self.weights) {
-            parameter.detach().copy_(weights);
+        for ((_, tensor), weights) in classifier.state().iter().zip(&self.weights) {
+            tensor.detach().copy_(weights);
         }
     }
 }
 
 fn copies(classifier: &Classifier) -> Vec<Tensor> {
-    classifier.parameters().iter().map(|(_, parameter)| parameter.detach().copy()).collect()
+    classifier.state().iter().map(|(_, tensor)| tensor.detach().copy()).collect()
 }
