@@ -116,5 +116,6 @@ fn what_cannot_be_asked_for_is_refused_in_one_line() {
     let line = refused(&["--attributes", "shape=heart,shape=heart"]);
     assert_eq!(line, "--attributes: expected each attribute once, got shape=heart twice");
     assert_eq!(refused(&["--strengths", "0,inf"]), "--strengths: expected finite numbers, got inf");
+    assert_eq!(refused(&["--strength", "0"]), "--strength: expected a finite number that is not 0, got 0");
     assert!(!bench.path("run/attributes").exists());
 }

@@ -43,6 +43,28 @@ pub fn tell(finding: &Finding, report: &mut Report) {
         rows.push([name.to_owned(), format!("{:.2}", finding.plain.length)].into_iter().chain(cells).collect());
     }
     report.table(&header.iter().map(String::as_str).collect::<Vec<_>>(), rows);
+    if let Some(doubts) = doubts(finding) {
+        report.section(doubts);
+    }
+}
+
+/// What takes the weight from the shares, where something does.
+fn doubts(finding: &Finding) -> Option<String> {
+    const ENOUGH: f64 = 0.9;
+    let name = &finding.name;
+    let (data, model) = (finding.accuracy.balanced(), finding.on_reconstructions.balanced());
+    if data < ENOUGH {
+        return Some(format!(
+            "{name}: the classifier is wrong about more than one in ten of held-out data, so that the shares say little; \
+             more --images or --classifier-steps may help"
+        ));
+    }
+    (model < ENOUGH).then(|| {
+        format!(
+            "{name}: the classifier tells data, but not the model's reconstructions of them: the model hardly draws the attribute, \
+             and an edit cannot give what it does not draw"
+        )
+    })
 }
 
 /// What the columns mean.
@@ -51,14 +73,15 @@ pub const LEGEND: &str = "strength 0 is the reconstruction, 1 adds the vector on
 /// The fields of one attribute.
 pub fn fields(finding: &Finding) -> Value {
     let plain = &finding.plain;
-    let unit = place(plain, 1.0);
+    let at = place(plain, finding.strength);
     let mut object = Map::new();
     let mut field = |name: &str, value: Value| object.insert(name.to_owned(), value);
-    field("indicator", json!(plain.attribute[unit].value));
-    field("indicator_standard_error", json!(plain.attribute[unit].standard_error));
+    field("strength", json!(finding.strength));
+    field("indicator", json!(plain.attribute[at].value));
+    field("indicator_standard_error", json!(plain.attribute[at].standard_error));
     field("unedited", json!(plain.attribute[place(plain, 0.0)].value));
     for (name, directions) in [("random_direction", &plain.random), ("between_pictures", &plain.between)] {
-        let spread = Spread::of(&directions[unit]);
+        let spread = Spread::of(&directions[at]);
         field(name, json!(spread.mean));
         field(&format!("{name}_standard_deviation"), json!(spread.standard_deviation));
     }
@@ -81,7 +104,7 @@ pub fn fields(finding: &Finding) -> Value {
 /// Where a strength stands.
 pub fn place(indicator: &Indicator, strength: f64) -> usize {
     let found = indicator.strengths.iter().position(|other| other.total_cmp(&strength).is_eq());
-    found.expect("0 and 1 are among the strengths")
+    found.expect("0 and the indicator's own are among the strengths")
 }
 
 fn shares(name: &str, indicator: &Indicator) -> Vec<String> {

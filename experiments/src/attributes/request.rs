@@ -33,6 +33,9 @@ pub struct AttributeArguments {
         allow_negative_numbers = true
     )]
     strengths: Vec<f64>,
+    /// Strength of the edit that the indicator is about
+    #[arg(long, value_name = "S", default_value_t = 1.0, allow_negative_numbers = true)]
+    strength: f64,
     /// Pictures at most that make the vector and train the classifier, half of them with the attribute
     #[arg(long, value_name = "N", default_value_t = 20_000, value_parser = clap::value_parser!(i64).range(8..))]
     images: i64,
@@ -65,9 +68,14 @@ impl AttributeArguments {
         if let Some(strength) = self.strengths.iter().find(|strength| !strength.is_finite()) {
             return refuse("--strengths", format!("expected finite numbers, got {strength}"));
         }
-        // The reconstruction is what every edit is compared with, and the edit by the vector itself is the indicator.
+        if !self.strength.is_finite() || self.strength == 0.0 {
+            return refuse("--strength", format!("expected a finite number that is not 0, got {}", self.strength));
+        }
+        // The reconstruction is what every edit is compared with.
         let mut strengths = self.strengths.clone();
-        strengths.extend([0.0, 1.0]);
+        strengths.extend([0.0, self.strength]);
+        // −0 is 0: both are the reconstruction.
+        strengths.iter_mut().for_each(|strength| *strength += 0.0);
         strengths.sort_by(f64::total_cmp);
         strengths.dedup();
         let shape = run.data.train.images.shape();
@@ -78,6 +86,7 @@ impl AttributeArguments {
         let names = self.names(&run.data.train)?;
         let settings = Settings {
             strengths,
+            strength: self.strength,
             images: self.images,
             edited: self.edited,
             directions: self.directions,

@@ -19,8 +19,10 @@ const FEWEST: i64 = 4;
 /// What is done for every attribute.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// Strengths of the edits, rising; 0 and 1 among them.
+    /// Strengths of the edits, rising; 0 and [`Settings::strength`] among them.
     pub strengths: Vec<f64>,
+    /// The one that the indicator is about.
+    pub strength: f64,
     /// Pictures at most that make the vector and train the classifier.
     pub images: i64,
     /// Held-out pictures without the attribute at most, and as many with it.
@@ -53,6 +55,8 @@ pub struct Study<'a> {
 pub struct Finding {
     /// The attribute's name.
     pub name: String,
+    /// Strength of the edit that the indicator is about.
+    pub strength: f64,
     /// Pictures without and with it that made the vector and trained the classifier.
     pub learnt_from: Vec<i64>,
     /// Where the held-out pictures come from.
@@ -124,9 +128,9 @@ impl Study<'_> {
         let shown = settings.examples.min(without.size()[0]);
         let examples = (data.images.gather(&without.narrow(0, 0, shown), &noise), codes.narrow(0, 0, shown));
         let (learnt_from, held_out) = (learning.counts(), data.split);
-        let name = name.to_owned();
         Ok(Finding {
-            name,
+            name: name.to_owned(),
+            strength: settings.strength,
             learnt_from,
             held_out,
             judge,

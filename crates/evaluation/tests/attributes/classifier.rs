@@ -108,6 +108,13 @@ fn training_ends_where_validation_says_so() {
     // Looks every 20 steps; labels that are drawn are known by heart soon, and the loss on others rises from ln 2.
     assert!(last < 300 && found.steps.is_multiple_of(20) && (found.steps as usize) < last, "{last} {}", found.steps);
     assert!(found.validation_loss < 1.0, "{}", found.validation_loss);
+    let (kept_back, _) = groups.split(0.5, 5).expect("a split");
+    let of_class = |(class, rows): (usize, &Tensor)| {
+        let logits = found.classifier.logits(&images.gather(rows, &generator(0)));
+        -logits.log_softmax(-1, None).select(1, class as i64).mean(None).double_value(&[])
+    };
+    let loss = kept_back.rows().iter().enumerate().map(of_class).sum::<f64>() / 2.0;
+    assert!((loss - found.validation_loss).abs() < 1e-5, "{loss} {}", found.validation_loss);
 }
 
 #[test]
