@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod avb_toy;
+pub mod attributes;
 pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;

@@ -13,8 +13,12 @@
 //! | [`nearest_neighbours`] | entropy and Kullback–Leibler divergence from samples alone |
 //! | [`learners`] | boosted trees, support vector machine and logistic regression that scores put on codes |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
+//! | [`classifier`] | an independent judge of pictures: a small network trained on data alone |
+//! | [`attributes`] | attribute vectors, and how often an edit by one gives a picture the attribute |
 //! | [`pictures`] | labelled grids of tiles, plots, codes against factors, heat maps, the aggregate posterior; PNG and GIF |
 
+pub mod attributes;
+pub mod classifier;
 pub mod encode;
 pub mod exact;
 pub mod learners;
