@@ -4,13 +4,13 @@
 //! `experiments/extension`; nothing here has to change for it.
 
 pub mod archive;
-pub mod avb_toy;
 pub mod attributes;
+pub mod avb_toy;
 pub mod codes;
 pub mod estimator_study;
 pub mod evaluation;
-pub mod sweep;
 pub mod proposition_1;
+pub mod sweep;
 
 use anyhow::Result;
 use elbo_adversarial::game::with_density;

@@ -4,15 +4,12 @@ mod aggregate;
 mod concatenation;
 mod inner_product;
 mod pair;
+mod quadratic;
 
 pub use aggregate::{AggregateCritic, AggregateCriticConfig};
 pub use concatenation::{ConcatenationCritic, Residual};
 pub use inner_product::InnerProductCritic;
 pub use pair::{PairCriticConfig, PairCriticName};
-mod quadratic;
-
-pub use aggregate::{AggregateCritic, AggregateCriticConfig};
-pub use concatenation::{ConcatenationCritic, Residual};
 pub use quadratic::{Fit, Pairs, QuadraticCritic};
 
 use elbo_core::NamedTensors;
