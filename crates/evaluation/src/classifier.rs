@@ -122,7 +122,7 @@ impl Classifier {
 
     /// Number of classes.
     pub fn classes(&self) -> i64 {
-        self.head.bias.size()[0]
+        self.head.weight.size()[0]
     }
 
     /// Every parameter, by name.
