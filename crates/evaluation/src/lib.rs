@@ -10,6 +10,7 @@
 //! | [`statistics`] | KL by dimension, and the values behind histograms of the posterior |
 //! | [`traversal`] | latent traversals, reconstructions, prior samples |
 //! | [`likelihood`] | ELBO of a split, importance-weighted and annealed estimates of log p(x), inference gaps |
+//! | [`nearest_neighbours`] | entropy and Kullback–Leibler divergence from samples alone |
 //! | [`learners`] | boosted trees, support vector machine and logistic regression that scores put on codes |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
 //! | [`pictures`] | labelled grids of tiles, plots, codes against factors, heat maps, the aggregate posterior; PNG and GIF |
@@ -18,6 +19,7 @@ pub mod encode;
 pub mod exact;
 pub mod learners;
 pub mod likelihood;
+pub mod nearest_neighbours;
 pub mod pictures;
 pub mod scores;
 pub mod statistics;

@@ -6,6 +6,7 @@ mod factors;
 mod heat_map;
 mod minibatch;
 mod model;
+mod nearest_neighbours;
 mod pictures;
 mod pixels;
 mod plots;
