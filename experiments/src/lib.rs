@@ -5,6 +5,7 @@
 
 pub mod archive;
 pub mod codes;
+pub mod eight_schools;
 pub mod estimator_study;
 pub mod evaluation;
 
