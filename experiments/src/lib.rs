@@ -7,6 +7,7 @@ pub mod archive;
 pub mod attributes;
 pub mod avb_toy;
 pub mod codes;
+pub mod eight_schools;
 pub mod estimator_study;
 pub mod evaluation;
 pub mod proposition_1;
