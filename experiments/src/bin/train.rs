@@ -15,8 +15,10 @@ const EPILOGUE: &str = "Examples:
   train --resume --run-dir runs/first
 
 Methods:    elbo, beta-vae, beta-tcvae, capacity, free-bits, iwae, sticking-the-landing,
-            info-vae, wae-mmd, dip-vae, hsic-vae, hfvae
-Networks:   burgess (32×32 and 64×64), locatello (64×64), mlp
+            info-vae, wae-mmd, dip-vae, hsic-vae, hfvae; with adversaries: factor-vae, aae, wae-gan,
+            info-vae-gan, vae-gan, avb
+Networks:   burgess (32×32 and 64×64), locatello (64×64), vae-gan (32×32, 64×64), mlp; with
+            model.posterior also implicit and moment-tractable ones
 Data:       sprites (rendered, nothing to download), mnist, fashion-mnist, idx, npz, images
 Schedules:  a weight or learning rate may be a number, or an object such as
             {\"schedule\": \"linear\", \"from\": 0, \"to\": 6, \"steps\": 10000};
