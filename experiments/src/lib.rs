@@ -11,6 +11,7 @@ pub mod eight_schools;
 pub mod estimator_study;
 pub mod evaluation;
 pub mod proposition_1;
+pub mod sharpness;
 pub mod sweep;
 
 use anyhow::Result;

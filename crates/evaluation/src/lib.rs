@@ -14,6 +14,7 @@
 //! | [`learners`] | boosted trees, support vector machine and logistic regression that scores put on codes |
 //! | [`scores`] | disentanglement scores, each under the name of its protocol |
 //! | [`classifier`] | an independent judge of pictures: a small network trained on data alone |
+//! | [`sharpness`] | Laplacian energy of pictures, and their distance in the features of a classifier |
 //! | [`attributes`] | attribute vectors, and how often an edit by one gives a picture the attribute |
 //! | [`pictures`] | labelled grids of tiles, plots, codes against factors, heat maps, the aggregate posterior; PNG and GIF |
 
@@ -26,5 +27,6 @@ pub mod likelihood;
 pub mod nearest_neighbours;
 pub mod pictures;
 pub mod scores;
+pub mod sharpness;
 pub mod statistics;
 pub mod traversal;

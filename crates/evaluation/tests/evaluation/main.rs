@@ -11,4 +11,5 @@ mod pictures;
 mod pixels;
 mod plots;
 mod scatter;
+mod sharpness;
 mod traversal;
