@@ -11,7 +11,7 @@ use tch::{Device, Kind, Tensor};
 #[derive(Debug)]
 pub struct Counts {
     /// `[4, side · side + 1]`, float64, on the CPU.
-    counts: Tensor,
+    tally: Tensor,
     side: i64,
     width: f64,
 }
@@ -21,7 +21,7 @@ impl Counts {
     pub fn new(extent: f64, width: f64) -> Self {
         // A multiple of four: coarser bins have the origin at a corner too.
         let side = ((2.0 * extent / width).ceil() as i64 + 3) / 4 * 4;
-        Self { counts: Tensor::zeros([4, side * side + 1], (Kind::Double, Device::Cpu)), side, width }
+        Self { tally: Tensor::zeros([4, side * side + 1], (Kind::Double, Device::Cpu)), side, width }
     }
 
     /// Adds samples `[n, 2]` of q(z|x) for the point of this number.
@@ -33,23 +33,23 @@ impl Counts {
         // What is not a number is in no bin either.
         let index = index.where_scalarother(&inside, bins as f64).to_kind(Kind::Int64);
         let more = index.to_device(Device::Cpu).bincount::<Tensor>(None, bins + 1).to_kind(Kind::Double);
-        let mut row = self.counts.select(0, point);
+        let mut row = self.tally.select(0, point);
         row += more;
     }
 
     /// The same samples in bins of twice the width.
     pub fn coarser(&self) -> Self {
         let half = self.side / 2;
-        let bins = self.counts.narrow(1, 0, self.side * self.side).reshape([4, half, 2, half, 2]);
+        let bins = self.tally.narrow(1, 0, self.side * self.side).reshape([4, half, 2, half, 2]);
         let bins = bins.sum_dim_intlist([2_i64, 4].as_slice(), false, None).reshape([4, half * half]);
-        let outside = self.counts.narrow(1, self.side * self.side, 1);
-        Self { counts: Tensor::cat(&[bins, outside], 1), side: half, width: 2.0 * self.width }
+        let outside = self.tally.narrow(1, self.side * self.side, 1);
+        Self { tally: Tensor::cat(&[bins, outside], 1), side: half, width: 2.0 * self.width }
     }
 
     /// KL(q(z) ‖ p(z)), the four points alike.
     pub fn kl_to_prior(&self) -> Measured {
         let shares = self.shares().mean_dim(0, false, None);
-        let total = self.counts.sum(None).double_value(&[]);
+        let total = self.tally.sum(None).double_value(&[]);
         let log_ratio = shares.log() - self.prior().log();
         let value = expectation(&shares, &log_ratio);
         let variance = expectation(&shares, &(log_ratio - value).square());
@@ -60,7 +60,7 @@ impl Counts {
     pub fn mutual_information(&self) -> Measured {
         let shares = self.shares();
         let aggregate = shares.mean_dim(0, true, None);
-        let total = self.counts.sum(None).double_value(&[]);
+        let total = self.tally.sum(None).double_value(&[]);
         let log_ratio = shares.log() - aggregate.log();
         let value = expectation(&shares, &log_ratio) / 4.0;
         // Of the samples of each point about that point's own mean: as many of each are drawn.
@@ -72,13 +72,13 @@ impl Counts {
     }
 
     /// Samples in no bin.
-    pub fn outside(&self) -> f64 {
-        self.counts.narrow(1, self.side * self.side, 1).sum(None).double_value(&[])
+    pub fn outside(&self) -> i64 {
+        self.tally.narrow(1, self.side * self.side, 1).sum(Kind::Int64).int64_value(&[])
     }
 
     /// The share of each bin among the samples of each point.
     fn shares(&self) -> Tensor {
-        &self.counts / self.counts.sum_dim_intlist(1, true, None)
+        &self.tally / self.tally.sum_dim_intlist(1, true, None)
     }
 
     /// The prior's mass of every bin, and outside.
