@@ -60,8 +60,9 @@ fn framed(finding: &Finding, pictures: &Tensor) -> Vec<Canvas> {
 pub fn curves(finding: &Finding) -> Result<Canvas> {
     let along = |indicator: &Indicator, colour: Colour, stroke: Stroke| {
         let value = |(strength, share): (&f64, &Estimate)| (*strength, share.value);
-        let edges =
-            |share: &Estimate| (share.value - 1.96 * share.standard_error, share.value + 1.96 * share.standard_error);
+        let edges = |share: &Estimate| {
+            ((share.value - 1.96 * share.standard_error).max(0.0), (share.value + 1.96 * share.standard_error).min(1.0))
+        };
         Curve {
             colour,
             points: indicator.strengths.iter().zip(&indicator.attribute).map(value).collect(),
@@ -77,7 +78,10 @@ pub fn curves(finding: &Finding) -> Result<Canvas> {
         Curve {
             colour,
             points: plain.strengths.iter().zip(&spreads).map(|(&strength, spread)| (strength, spread.mean)).collect(),
-            band: spreads.iter().map(|spread| (spread.mean - width(spread), spread.mean + width(spread))).collect(),
+            band: spreads
+                .iter()
+                .map(|spread| ((spread.mean - width(spread)).max(0.0), (spread.mean + width(spread)).min(1.0)))
+                .collect(),
             stroke: Stroke::Line,
         }
     };
@@ -96,7 +100,7 @@ pub fn curves(finding: &Finding) -> Result<Canvas> {
         y_label: "share said to have it".to_owned(),
         x_scale: Scale::Linear,
         y_scale: Scale::Linear,
-        y_range: Some((-0.04, 1.04)),
+        y_range: Some((-0.04, 1.12)),
         levels: vec![(finding.on_reconstructions.of_class[1], "reconstructions of pictures with it".to_owned())],
         curves,
         note: None,

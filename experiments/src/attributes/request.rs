@@ -72,10 +72,9 @@ impl AttributeArguments {
             return refuse("--strength", format!("expected a finite number that is not 0, got {}", self.strength));
         }
         // The reconstruction is what every edit is compared with.
-        let mut strengths = self.strengths.clone();
-        strengths.extend([0.0, self.strength]);
-        // −0 is 0: both are the reconstruction.
-        strengths.iter_mut().for_each(|strength| *strength += 0.0);
+        // Plus 0, because −0 is the reconstruction too.
+        let all = self.strengths.iter().chain([&0.0, &self.strength]);
+        let mut strengths: Vec<f64> = all.map(|strength| strength + 0.0).collect();
         strengths.sort_by(f64::total_cmp);
         strengths.dedup();
         let shape = run.data.train.images.shape();

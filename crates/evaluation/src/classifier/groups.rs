@@ -42,6 +42,9 @@ impl Groups {
     }
 
     /// Two parts of every class drawn by `seed`: a `share` of its rows (rounded, at least one), and the others.
+    ///
+    /// # Errors
+    /// When libtorch makes no generator.
     pub fn split(&self, share: f64, seed: u64) -> elbo_native::Result<(Self, Self)> {
         let shuffled = self.shuffled(seed)?;
         let parts = shuffled.iter().map(|rows| {
@@ -54,6 +57,9 @@ impl Groups {
     }
 
     /// At most `most` rows of every class, drawn by `seed`.
+    ///
+    /// # Errors
+    /// When libtorch makes no generator.
     pub fn at_most(&self, most: i64, seed: u64) -> elbo_native::Result<Self> {
         let shuffled = self.shuffled(seed)?;
         Ok(Self(shuffled.iter().map(|rows| rows.narrow(0, 0, most.min(rows.size()[0]))).collect()))

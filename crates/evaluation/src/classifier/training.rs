@@ -77,7 +77,6 @@ pub fn train(
     let mut player = Player::new(classifier.parameters(), &OptimizerConfig::new(OptimizerName::Adam, learning_rate))?;
     let of_class = (settings.batch / classes).max(1);
     let targets = Tensor::arange(classes, (Kind::Int64, device)).repeat_interleave_self_int(of_class, None, None);
-    let mut step = Tensor::zeros([], (Kind::Int64, device));
 
     let every = settings.steps.div_ceil(CHECKS).max(1);
     let mut best = Best::new(&classifier);
@@ -86,8 +85,8 @@ pub fn train(
         let rows = Tensor::cat(&training.rows().iter().map(draw).collect::<Vec<_>>(), 0);
         let loss = classifier.logits_training(&images.gather(&rows, &noise)).cross_entropy_for_logits(&targets);
         let gradients = player.gradients(&loss)?;
+        let step = Tensor::full([], done as i64 - 1, (Kind::Int64, device));
         player.step(gradients, &step, None)?;
-        step += 1;
         if done % every == 0 || done == settings.steps {
             best.look(done, balanced_loss(&classifier, images, &validation, &noise), &classifier);
             if best.looks_since >= PATIENCE {

@@ -81,7 +81,7 @@ fn both_vectors_are_one_in_a_grid() {
 fn random_directions_are_as_long_as_asked_for_and_point_everywhere() {
     let directions = random(4000, 5, 2.0, &generator(4));
     let norm = directions.square().sum_dim_intlist(-1, false, None).sqrt();
-    close(&norm, &[2.0; 4000], 1e-5);
+    close(&norm, &vec![2.0; 4000], 1e-5);
     close(&directions.mean_dim(0, false, None), &[0.0; 5], 0.07);
 }
 
