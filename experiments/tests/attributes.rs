@@ -55,7 +55,7 @@ fn a_run_is_asked_for_its_attributes() {
         assert_eq!(one["plain"]["attribute"][1]["value"], one["indicator"]);
         assert_eq!(one["plain"]["attribute"][0]["value"], one["unedited"]);
         let random = &one["plain"]["random"][1];
-        let mean = (random[0].as_f64().expect("a share") + random[1].as_f64().expect("a share")) / 2.0;
+        let mean = f64::midpoint(random[0].as_f64().expect("a share"), random[1].as_f64().expect("a share"));
         assert!((mean - number(one, "random_direction")).abs() < 1e-12, "{one}");
         // The grid of factors has nothing that goes with an attribute, but for the 200 images that were drawn.
         assert!(one["balanced"]["length"].is_number() && number(one, "cosine_of_vectors") > 0.5, "{one}");

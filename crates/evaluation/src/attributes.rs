@@ -5,10 +5,10 @@
 //! x → z → decode(z + s v)                                                             docs/mathematics.md §8; Larsen et al. 2016, §4
 //! ```
 //!
-//! The **indicator** is the share of pictures *without* the attribute that an independently trained
-//! [classifier](crate::classifier) says have it after the edit. By itself it says little, so it stands beside the share without an edit (of the
-//! reconstructions), the share after a step of equal length in a random direction, and what the classifier gets right. Pictures that are
-//! edited made neither the vector nor the classifier.
+//! The **indicator** is the share of pictures *without* the attribute that an independently trained [classifier](crate::classifier) says
+//! have it after the edit. By itself it says little, so it stands beside the share without an edit (of the reconstructions), the share
+//! after a step of equal length in a random direction, and what the classifier gets right. Pictures that are edited made neither the vector
+//! nor the classifier.
 //!
 //! | module | what |
 //! |---|---|

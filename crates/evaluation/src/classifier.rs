@@ -1,8 +1,8 @@
 //! A small convolutional classifier of pictures, trained on a data set's own classes and on nothing else.
 //!
-//! It is the judge of pictures that a model made: what a person would call a heart is what this network, which has seen data only, calls one.
-//! So it shares nothing with the model: no weights, no codes, no random numbers. How far its word counts is what it says of pictures that it
-//! never saw: an [`Accuracy`] belongs beside everything that it judges.
+//! It is the judge of pictures that a model made: what a person would call a heart is what this network, which has seen data only, calls
+//! one. So it shares nothing with the model: no weights, no codes, no random numbers. How far its word counts is what it says of pictures
+//! that it never saw: an [`Accuracy`] belongs beside everything that it judges.
 //!
 //! ```text
 //! [B, C, H, W] → convolutions, each halving the picture, until it is smaller than 8 → FEATURES numbers → K logits

@@ -1,9 +1,9 @@
 //! Directions of the latent space: an attribute's, and random ones to compare with.
 //!
-//! The **plain** difference of means is what the papers call an attribute vector. It answers "how do pictures with the attribute differ from
-//! those without?", in everything that goes with it: where people with sunglasses happen to look to the left more often, it turns heads. The
-//! **balanced** vector is the attribute's coefficient in the least-squares fit of the code to the attribute and to all else that is known of
-//! the picture:
+//! The **plain** difference of means is what the papers call an attribute vector. It answers "how do pictures with the attribute differ
+//! from those without?", in everything that goes with it: where people with sunglasses happen to look to the left more often, it turns
+//! heads. The **balanced** vector is the attribute's coefficient in the least-squares fit of the code to the attribute and to all else that
+//! is known of the picture:
 //!
 //! ```text
 //! z ≈ a + v·attribute + Σ_j w_j·other_j          v = Σ_n r_n z_n / Σ_n r_n²,  r = what the others do not tell of the attribute
@@ -55,8 +55,8 @@ pub fn random(count: i64, latent: i64, length: f64, noise: &Generator) -> Tensor
 
 /// `count` directions of length `length`, each from the code of one picture to that of another: `[count, D]`.
 ///
-/// A step along one of them goes where data differ from each other, while much of a uniform direction may lie in dimensions that the decoder
-/// does not use. So this is the stricter comparison. `codes` (`[n, D]`, n ≥ 2) are of pictures that are alike in the attribute.
+/// A step along one of them goes where data differ from each other, while much of a uniform direction may lie in dimensions that the
+/// decoder does not use. So this is the stricter comparison. `codes` (`[n, D]`, n ≥ 2) are of pictures that are alike in the attribute.
 pub fn between(codes: &Tensor, count: i64, length: f64, noise: &Generator) -> Tensor {
     let pictures = codes.size()[0];
     assert!(pictures >= 2, "a direction between pictures needs two, got {pictures}");

@@ -49,8 +49,9 @@ pub struct Trained {
 
 /// Trains a classifier on the pictures of `groups`, at least two of every class. All that is random follows from `seed`.
 ///
-/// A share of the pictures (`groups.split(settings.validation, seed)`) is kept back: every twentieth of the steps the loss on them is taken, the weights of the smallest one are kept, and
-/// after six looks without a smaller one the training ends. Pictures that are to judge the classifier must not be among `groups`.
+/// A share of the pictures (`groups.split(settings.validation, seed)`) is kept back: every twentieth of the steps the loss on them is
+/// taken, the weights of the smallest one are kept, and after six looks without a smaller one the training ends. Pictures that are to judge
+/// the classifier must not be among `groups`.
 ///
 /// # Errors
 /// When libtorch does; `progress`'s own.

@@ -73,8 +73,8 @@ fn what_is_no_attribute_is_refused_with_what_there_is() {
     assert!(listing(&data(3)).is_empty() && usual(&data(3), 8).is_empty());
 }
 
-/// Beside shape there are 2 columns of scale and 1 of position. Beside open eyes the head may be turned or not; closed is never with open, and
-/// says nothing that open does not.
+/// Beside shape there are 2 columns of scale and 1 of position. Beside open eyes the head may be turned or not; closed is never with open,
+/// and says nothing that open does not.
 #[test]
 fn the_others_are_what_may_differ_while_the_attribute_does_not() {
     let data = sprites();

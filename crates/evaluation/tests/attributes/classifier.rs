@@ -93,7 +93,8 @@ fn a_seed_decides_everything() {
     assert_ne!(first[0].1, other[0].1);
 }
 
-/// The weights that are kept are those of the smallest validation loss: no worse than a guess, ln 2 = 0.69, but for what one look may be off.
+/// The weights that are kept are those of the smallest validation loss: no worse than a guess, ln 2 = 0.69, but for what one look may be
+/// off.
 #[test]
 fn training_ends_where_validation_says_so() {
     let images = images(&codes(60, 3).0);

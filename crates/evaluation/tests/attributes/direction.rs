@@ -15,8 +15,8 @@ fn close(found: &Tensor, expected: &[f64], tolerance: f64) {
     assert!(found.iter().zip(expected).all(|(a, b)| (a - b).abs() < tolerance), "{found:?}, expected {expected:?}");
 }
 
-/// The first coordinate of the codes is 1 with the attribute and −1 without; the others do not know of it, and of 40 000 their means differ by
-/// 0.87 √(1/20 000 + 1/20 000) = 0.009. A linear encoder that reads the pictures gives the same, but for greys rounded to 1/255.
+/// The first coordinate of the codes is 1 with the attribute and −1 without; the others do not know of it, and of 40 000 their means differ
+/// by 0.87 √(1/20 000 + 1/20 000) = 0.009. A linear encoder that reads the pictures gives the same, but for greys rounded to 1/255.
 #[test]
 fn the_vector_of_a_linear_model_is_the_known_direction() {
     let (codes, has) = codes(40_000, 1);
@@ -37,8 +37,8 @@ fn the_difference_is_that_of_two_means() {
     close(&difference(&codes, &Tensor::from_slice(&[1_i64, 1, 0])), &[1.0, 4.0], 1e-12);
 }
 
-/// Codes that are exactly (1, 0) attribute + (0, 3) other + (5, 5), where four of five with the attribute have the other property too and one
-/// of five without: the plain difference has 3 · (4/5 − 1/5) = 1.8 of what is not its own; the balanced one has nothing of it.
+/// Codes that are exactly (1, 0) attribute + (0, 3) other + (5, 5), where four of five with the attribute have the other property too and
+/// one of five without: the plain difference has 3 · (4/5 − 1/5) = 1.8 of what is not its own; the balanced one has nothing of it.
 #[test]
 fn what_goes_with_an_attribute_is_taken_out_of_the_balanced_vector() {
     elbo_native::testing::single_thread();
