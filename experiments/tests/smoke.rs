@@ -17,6 +17,13 @@ fn every_binary_explains_itself() {
         ("decompose", &["--data-size", "--estimators", "numpy.savez"]),
         ("estimators", &["--batch-sizes", "Examples", "gradient"]),
         ("avb-toy", &["--settings", "published", "Exit codes"]),
+        ("eight-schools", &["--settings", "published", "--check"]),
+        ("proposition-1", &["--sigma", "--sweep", "Examples"]),
+        ("attributes", &["--attributes", "--strengths", "Examples"]),
+        ("sharpness", &["--examples", "Laplacian"]),
+        ("sweep", &["--slurm", "--collect", "zip", "Exit codes"]),
+        ("evaluate", &["--scores", "--likelihood", "--exact"]),
+        ("score", &["--scores"]),
         ("identities", &["--models", "Examples"]),
         ("render-sprites", &["--packed", "--npz", "--subset"]),
     ] {
