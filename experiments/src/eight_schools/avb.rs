@@ -30,7 +30,7 @@ pub struct AvbSettings {
     pub critic_steps: i64,
     /// Widths of the encoder's hidden layers (ELU).
     pub encoder_hidden: Vec<i64>,
-    /// Features of the critic (leaky ReLU, slope 0.2).
+    /// Features of the critic (leaky `ReLU`, slope 0.2).
     #[serde(deserialize_with = "count")]
     pub critic_width: i64,
     /// Residual blocks of the critic.
@@ -80,7 +80,7 @@ pub struct Iteration {
     pub critic_cost: Tensor,
     /// The critic's accuracy there.
     pub critic_accuracy: Tensor,
-    /// E_q T, nats: an estimate of KL(q ‖ r), no bound.
+    /// `E_q T`, nats: an estimate of KL(q ‖ r), no bound.
     pub kl_adversarial: Tensor,
     /// A lower bound of KL(q ‖ r) in expectation, nats.
     pub nwj_bound: Tensor,

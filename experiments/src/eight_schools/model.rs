@@ -7,7 +7,7 @@ use tch::{Device, Kind, Tensor};
 pub const EFFECTS: [f64; 8] = [2.8, 0.8, -0.3, 0.7, -0.1, 0.1, 1.8, 1.2];
 /// Their standard errors.
 pub const ERRORS: [f64; 8] = [0.8, 0.5, 0.8, 0.6, 0.5, 0.6, 0.5, 0.4];
-/// Numbers of z = (μ, τ, η_1, …, η_8).
+/// Numbers of `z = (μ, τ, η_1, …, η_8)`.
 pub const DIMENSIONS: i64 = 10;
 
 /// The model.

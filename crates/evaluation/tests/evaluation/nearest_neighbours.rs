@@ -25,7 +25,7 @@ fn assert_near(found: Estimate, truth: f64, bias: f64) {
     assert!((value - truth).abs() < 4.0 * standard_error + bias, "{value} ± {standard_error}, truth {truth}");
 }
 
-/// The entropy of N(m, s² I_D) is D/2 log(2πe s²). In one and two dimensions the bias at 4000 samples is below the error; in ten the ball of
+/// The entropy of N(m, s² I) is D/2 log(2πe s²). In one and two dimensions the bias at 4000 samples is below the error; in ten the ball of
 /// the fifth neighbour reaches over more than one standard deviation, and the figure is off by up to 0.1 nats.
 #[test]
 fn entropy_of_a_gaussian_is_the_closed_form() {
