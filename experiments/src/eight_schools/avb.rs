@@ -218,8 +218,9 @@ mod tests {
     }
 
     /// What of the encoder's cost is not T has the gradient `∇ log r(z) − ∇ log p(z, y)` at each sample: with AC `−(z − μ)/σ²` for the
-    /// first, without `−z`. What T sees has 1/σ, or 1, and nothing of the other samples. μ and σ are computed here from the batch. (The
-    /// second is what a leak shows in: moments of the batch are where the mean of log r is greatest, so that its gradient through them is 0.)
+    /// first, without `−z`. What T sees has 1/σ, or 1, and nothing of the other samples. μ and σ are computed here from the batch. (A
+    /// leak shows in the second: the moments of the batch are where the mean of log r is greatest, so that its gradient through them is
+    /// 0.)
     #[test]
     fn moments_are_constants_in_the_encoders_cost() {
         single_thread();
