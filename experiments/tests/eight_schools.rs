@@ -41,8 +41,8 @@ fn the_log_joint_is_the_number_made_by_hand() {
     assert!((model().log_joint(&Tensor::from_slice2(&turned)).double_value(&[0]) + 24.965313251747496).abs() < 1e-10);
 }
 
-/// −12.711 is the reference's figure; a grid of half the spacing and more extent gives the same to 1e-7. Marginals integrate to 1, that of τ is
-/// even and has two modes by the rule that samples are read with.
+/// −12.711 is the reference's figure; a grid of half the spacing and more extent gives the same to 1e-7. Marginals integrate to 1, that
+/// of τ is even and has two modes by the rule that samples are read with.
 #[test]
 fn the_grid_gives_the_evidence_and_two_modes() {
     let grid = Grid::new(7.0, 0.05);
@@ -102,8 +102,8 @@ fn independent_draws_are_worth_their_number() {
     assert_eq!(rank_normalised(&draws), rank_normalised(&draws.exp()));
 }
 
-/// x_t = a x_{t−1} + √(1 − a²) ε_t has autocorrelations a^t, and so a time of (1 + a)/(1 − a) = 9 draws at a = 0.8. Within a seventh: the error
-/// of an autocorrelation time from 40 000 draws that are worth 4 400.
+/// `x_t = a x_{t−1} + √(1 − a²) ε_t` has autocorrelations a^t, and so a time of (1 + a)/(1 − a) = 9 draws at a = 0.8. Within a seventh:
+/// the error of an autocorrelation time from 40 000 draws that are worth 4 400.
 #[test]
 fn correlated_draws_are_worth_a_ninth() {
     single_thread();
@@ -119,8 +119,8 @@ fn correlated_draws_are_worth_a_ninth() {
     assert!(diagnosis.r_hat < 1.01, "{diagnosis:?}");
 }
 
-/// One chain of four a standard deviation off: the variance of the means is 1/4 and R̂ = √(1 + 1/4) but for sampling. Chains of one mean and other
-/// widths: told apart by distances from the median alone.
+/// One chain of four a standard deviation off: the variance of the means is 1/4 and R̂ = √(1 + 1/4) but for sampling. Chains of one mean
+/// and other widths: told apart by distances from the median alone.
 #[test]
 fn chains_that_differ_are_told_apart() {
     single_thread();
@@ -133,11 +133,12 @@ fn chains_that_differ_are_told_apart() {
     assert!(Diagnosis::of(&(draws * widths)).r_hat > 1.05);
 }
 
-fn short(draws: i64) -> HmcSettings {
-    HmcSettings { chains: 32, warm_up: 120, draws, leapfrog_steps: 10, target_acceptance: 0.9 }
+fn short(draws: i64, leapfrog_steps: usize) -> HmcSettings {
+    HmcSettings { chains: 32, warm_up: 120, draws, leapfrog_steps, target_acceptance: 0.9 }
 }
 
 /// Two correlated coordinates of standard deviations 3 and 0.1: moments within five of their errors by the effective samples, and mixed.
+/// Three steps of a trajectory: ten go round the ellipse more than once, and back to where they came from.
 #[test]
 fn hamiltonian_monte_carlo_draws_a_gaussian() {
     single_thread();
@@ -150,7 +151,7 @@ fn hamiltonian_monte_carlo_draws_a_gaussian() {
     };
     let random = noise(6);
     let start = random.normal(&[32, 2], Kind::Double);
-    let chains = sample(&log_density, &start, &short(250), &random, &mut |_, _| Ok(())).expect("chains");
+    let chains = sample(&log_density, &start, &short(300, 3), &random, &mut |_, _| Ok(())).expect("chains");
     for (d, diagnosis) in chains.diagnoses().into_iter().enumerate() {
         assert!(diagnosis.r_hat < 1.01, "{diagnosis:?}");
         let values = chains.draws.select(2, d as i64).reshape(-1);
@@ -172,7 +173,7 @@ fn hamiltonian_monte_carlo_draws_a_gaussian() {
 #[test]
 fn hamiltonian_monte_carlo_draws_the_posterior() {
     single_thread();
-    let chains = posterior(&short(200), &noise(7), Device::Cpu, &mut |_, _| Ok(())).expect("chains");
+    let chains = posterior(&short(200, 10), &noise(7), Device::Cpu, &mut |_, _| Ok(())).expect("chains");
     let grid = Grid::new(7.0, 0.05);
     let expectation = |marginal: &[f64], of: fn(f64) -> f64| {
         grid.points.iter().zip(marginal).map(|(x, density)| of(*x) * density).sum::<f64>() * grid.spacing()
@@ -196,8 +197,8 @@ fn copies(parameters: &[(String, Tensor)]) -> Vec<Tensor> {
     parameters.iter().map(|(_, parameter)| parameter.detach().copy()).collect()
 }
 
-/// A player whose rate is 1e-30 moves by no more than that, whatever the other does: its parameters get no update of the other's cost. The other
-/// moves by its rate.
+/// A player whose rate is 1e-30 moves by no more than that, whatever the other does: its parameters get no update of the other's cost.
+/// The other moves by its rate.
 #[test]
 fn each_player_moves_by_its_own_optimiser_alone() {
     single_thread();

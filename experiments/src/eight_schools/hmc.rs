@@ -13,7 +13,9 @@ use elbo_evaluation::likelihood::hamiltonian::{Kernel, Point, Target};
 use serde::{Deserialize, Serialize};
 use tch::{Device, Kind, Tensor};
 
-/// Change of log ε per unit of acceptance above the target.
+/// Change of log ε per unit of acceptance above the target, while the step is looked for.
+const FIRST_GAIN: f64 = 1.0;
+/// The same while its logarithm is averaged.
 const GAIN: f64 = 0.2;
 /// The first step, in units of a coordinate's scale.
 const FIRST_STEP: f64 = 0.1;
@@ -107,7 +109,8 @@ pub fn sample(
         for round in 0..rounds {
             let (next, probability) = kernel(log_step).transition(&target, &point, noise)?;
             point = next;
-            log_step += GAIN * (probability.mean(None).double_value(&[]) - settings.target_acceptance);
+            let gain = if round < rounds / 2 { FIRST_GAIN } else { GAIN };
+            log_step += gain * (probability.mean(None).double_value(&[]) - settings.target_acceptance);
             if round >= rounds / 2 {
                 kept.push(point.position.shallow_clone());
                 log_steps += log_step;

@@ -1,7 +1,7 @@
 //! How many modes a distribution of (μ, τ) has.
 //!
-//! The posterior's two differ by the sign of τ, and its density falls to a quarter of the peaks between them. So modes are counted along τ, by
-//! one rule for every approximation and for the exact marginal.
+//! The posterior's two differ by the sign of τ, and its density falls to a quarter of the peaks between them. So modes are counted along
+//! τ, by one rule for every approximation and for the exact marginal.
 
 /// A valley parts two peaks where the density falls below this share of the lower one.
 const VALLEY: f64 = 0.8;
@@ -39,8 +39,8 @@ pub fn modes(density: &[f64]) -> usize {
     edges.windows(2).filter(share).count()
 }
 
-/// The density of `values` on even `points`: a histogram, smoothed by a Gaussian of standard deviation `bandwidth`. Values beyond the ends are
-/// left out; what is left integrates to the share of values that is inside.
+/// The density of `values` on even `points`: a histogram, smoothed by a Gaussian of standard deviation `bandwidth`. Values beyond the
+/// ends are left out; what is left integrates to the share of values that is inside.
 pub fn smoothed(values: &[f64], points: &[f64], bandwidth: f64) -> Vec<f64> {
     let spacing = points[1] - points[0];
     let mut counts = vec![0.0; points.len()];

@@ -163,9 +163,10 @@ impl Study {
 }
 
 /// What the columns are.
-const LEGEND: &str = "k-NN: nearest neighbours among samples of q and of HMC, the one estimate for all; beside it what is exact, and the same from a quarter of
-the samples. By entropy: a second estimate (entropy of q by nearest neighbours, joint density, log p(y)), far too low in ten dimensions:
-the row of HMC, whose answer is 0, shows the bias of both. Nats";
+const LEGEND: &str = "\
+k-NN: nearest neighbours among samples of q and of HMC, the one estimate for all; beside it what is exact, and the same
+from a quarter of the samples. By entropy: a second estimate (entropy of q by nearest neighbours, joint density, log p(y)),
+far too low in ten dimensions: the row of HMC, whose answer is 0, shows the bias of both. Nats";
 
 fn with_error(estimate: Estimate) -> String {
     format!("{:.3} ± {:.3}", estimate.value, estimate.standard_error).replace('-', "−")

@@ -92,7 +92,7 @@ impl Settings {
         let most = hmc.chains * hmc.draws / 2;
         if !(least..=most).contains(&estimator.samples) {
             return refuse(format!(
-                "estimator.samples: expected from {least} (64 for each neighbour and one more) to {most} (half of the chains' draws), got {}",
+                "estimator.samples: expected from {least} (64 (neighbours + 1)) to {most} (half of the chains' draws), got {}",
                 estimator.samples
             ));
         }

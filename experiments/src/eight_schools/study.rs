@@ -34,8 +34,8 @@ pub struct Reading {
     pub kl: Estimate,
     /// The same from a quarter of the samples: how far the estimate still moves.
     pub kl_of_a_quarter: Estimate,
-    /// A second estimate that needs no run: `−H(q) − E_q log p(z, y) + log p(y)`, H by nearest neighbours. Far too low; what it says of the long
-    /// run, whose answer is 0, is its bias.
+    /// A second estimate that needs no run: `−H(q) − E_q log p(z, y) + log p(y)`, H by nearest neighbours. Far too low; what it says of
+    /// the long run, whose answer is 0, is its bias.
     pub kl_to_density: Estimate,
     /// `E_q log p(z, y)`.
     pub expected_log_joint: Estimate,

@@ -4,8 +4,8 @@ use kdtree::KdTree;
 use kdtree::distance::squared_euclidean;
 use rayon::prelude::*;
 
-/// A k-d tree pays up to here. Above, a query visits most of its leaves: measured on 20 000 points of `N(0, I_10)`, 151 µs against 66 µs of a
-/// scan over all points; on 100 000 of `N(0, I_2)`, 5 µs against 330 µs.
+/// A k-d tree pays up to here. Above, a query visits most of its leaves: measured on 20 000 points of `N(0, I_10)`, 151 µs against 66 µs
+/// of a scan over all points; on 100 000 of `N(0, I_2)`, 5 µs against 330 µs.
 const TREE_DIMENSIONS: usize = 5;
 const LEAF: usize = 16;
 

@@ -69,7 +69,8 @@ fn divergence_of_a_distribution_from_itself_is_zero() {
     }
 }
 
-/// Distances are multiplied by a under x → a R x + b with R a rotation: the entropy gains D log a, the divergence nothing. But for rounding.
+/// Distances are multiplied by a under x → a R x + b with R a rotation: the entropy gains D log a, the divergence nothing. But for
+/// rounding.
 #[test]
 fn similarities_change_what_they_should() {
     single_thread();
