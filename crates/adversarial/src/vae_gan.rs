@@ -60,7 +60,7 @@ choices! {
 pub struct VaeGan {
     /// Weight of the features against the discriminator's word in the decoder's cost (γ), at most 1.
     pub gamma: NonNegative,
-    /// Dis_l.
+    /// `Dis_l`.
     pub feature: FeatureLayer,
     /// What the discriminator learns to tell from data.
     pub adversary_sees: AdversarySees,

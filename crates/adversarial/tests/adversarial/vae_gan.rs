@@ -205,10 +205,13 @@ fn every_layer_of_the_discriminator_has_features() {
     assert!(logits.windows(2).all(|pair| pair[0] == pair[1]), "the word does not depend on the layer");
 }
 
-/// What the model looked like after one step with a gate that stands like this.
-fn after_one_step(equilibrium: &Value) -> (Vec<Vec<(String, Vec<f64>)>>, [f64; 2]) {
+/// Parameters and optimiser tensors of a player, by name.
+type Snapshot = Vec<(String, Vec<f64>)>;
+
+/// What each player looked like after one step with a gate that stands like this (nothing if it stood still), and the gates.
+fn after_one_step(equilibrium: &Value) -> (Vec<Snapshot>, [f64; 2]) {
     let mut game = game(&json!({ "equilibrium": equilibrium }));
-    let snapshot = |game: &VaeGanGame| -> Vec<Vec<(String, Vec<f64>)>> {
+    let snapshot = |game: &VaeGanGame| -> Vec<Snapshot> {
         let of = |player: &Player| {
             let mut all = player.parameters().iter().map(|(n, t)| (n.clone(), numbers(t))).collect::<Vec<_>>();
             all.extend(player.state().iter().map(|(n, t)| (n.clone(), numbers(t))));
