@@ -17,8 +17,11 @@ use tch::{Device, Kind, Tensor};
 const FIRST_GAIN: f64 = 1.0;
 /// The same while its logarithm is averaged.
 const GAIN: f64 = 0.2;
-/// The first step, in units of a coordinate's scale.
+/// The first step that is adapted, in units of a coordinate's scale.
 const FIRST_STEP: f64 = 0.1;
+/// The step of the first quarter of the warm-up: one that every chain can take from where it starts. A step that suits most leaves behind
+/// the chain that began in a narrow place, and it never moves again.
+const BURN_IN_STEP: f64 = 0.02;
 
 /// How long, how many, how far.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -102,8 +105,13 @@ pub fn sample(
         step: Tensor::full([1], log_step.exp(), (Kind::Double, noise.device())),
         leapfrog_steps: settings.leapfrog_steps,
     };
+    let burn_in = settings.warm_up / 4;
+    for _ in 0..burn_in {
+        point = kernel(BURN_IN_STEP.ln()).transition(&target, &point, noise)?.0;
+        tick()?;
+    }
     for half in 0..2 {
-        let rounds = settings.warm_up / 2;
+        let rounds = (settings.warm_up - burn_in) / 2;
         let mut kept = Vec::new();
         let mut log_steps = 0.0;
         for round in 0..rounds {

@@ -53,7 +53,7 @@ pub fn picture(study: &Study) -> Result<Canvas> {
             ],
         ],
     }
-    .draw(1640, 1500)
+    .draw(1860, 1560)
 }
 
 /// Two digits, a true minus, and no −0.
