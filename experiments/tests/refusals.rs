@@ -12,9 +12,9 @@ fn a_wrong_configuration_is_refused_before_anything_is_written() {
     let file = bench.config().display().to_string();
     let cases = [
         ("method.tc_weight=-4", "method.tc_weight: expected a finite number ≥ 0, got -4".to_owned()),
-        ("method.name=tcvae", "method.name: expected one of elbo, beta-vae, beta-tcvae, capacity, free-bits, iwae, sticking-the-landing, info-vae, wae-mmd, dip-vae, hsic-vae, hfvae, got \"tcvae\"".to_owned()),
+        ("method.name=tcvae", "method.name: expected one of elbo, beta-vae, beta-tcvae, capacity, free-bits, iwae, sticking-the-landing, info-vae, wae-mmd, dip-vae, hsic-vae, hfvae, factor-vae, vae-gan, aae, wae-gan, info-vae-gan, avb, got \"tcvae\"".to_owned()),
         ("method.estimator=best", "method.estimator: expected one of mws, uniform, mss, balanced, exact, got \"best\"".to_owned()),
-        ("model.width=3", "model.width: unknown field; expected one of network, latent, likelihood, sigma, encoder_hidden, encoder_activation, decoder_hidden, decoder_activation, initialisation".to_owned()),
+        ("model.depth=3", "model.depth: unknown field; expected one of network, latent, likelihood, sigma, encoder_hidden, encoder_activation, decoder_hidden, decoder_activation, width, initialisation, posterior".to_owned()),
         ("train.log_every=0", "train.log_every: expected a whole number ≥ 1, got 0".to_owned()),
     ];
     let before = snapshot(&bench.path("."));

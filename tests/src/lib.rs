@@ -12,6 +12,13 @@ pub fn shrunk(mut config: Value) -> Value {
         // No code carries more than the logarithm of the few examples here.
         config["method"]["max_capacity"] = json!(3.0);
     }
+    if config["model"]["network"] == "vae-gan" {
+        // The same layers, fewer channels.
+        config["model"]["width"] = json!(0.1);
+        if config["method"]["name"] == "vae-gan" {
+            config["method"]["discriminator_width"] = json!(0.1);
+        }
+    }
     config["device"] = json!("cpu");
     config["data"] = json!({ "source": "sprites", "batch_size": 8, "subset": part_of_sprites() });
     config["train"] = json!({ "steps": 20, "log_every": 4, "images_every": 0, "evaluate_every": 10, "checkpoint_every": 10,
@@ -26,10 +33,23 @@ pub fn part_of_sprites() -> Value {
 
 /// Opens a new run in `directory`.
 pub fn open(config: &Value, directory: &Path) -> Run<BuiltIn> {
+    try_open(config, directory).expect("a run")
+}
+
+/// Why a run of `config` is refused.
+pub fn refusal(config: &Value) -> String {
+    let folder = tempfile::tempdir().expect("a folder");
+    match try_open(config, &folder.path().join("refused")) {
+        Ok(_) => panic!("a run was opened: {config}"),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn try_open(config: &Value, directory: &Path) -> anyhow::Result<Run<BuiltIn>> {
     let config = RunConfig::from_value(config.clone(), "test").expect("a configuration");
     let options =
         RunOptions { config: Some(config), origin: "test".to_owned(), directory: directory.to_owned(), resume: false };
-    Run::open(&options, &mut |_| {}).expect("a run")
+    Run::open(&options, &mut |_| {})
 }
 
 /// Advances a run to its end.

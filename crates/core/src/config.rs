@@ -3,7 +3,7 @@
 //! Everything a person types into a configuration is read here or with what is here, so that every refusal reads the same:
 //!
 //! ```text
-//! expected one of burgess, locatello, mlp, got "vgg"
+//! expected one of burgess, locatello, vae-gan, mlp, got "vgg"
 //! ```
 //!
 //! Enumerations are declared with [`choices!`](crate::choices), numbers with a range are types such as [`NonNegative`](crate::NonNegative)

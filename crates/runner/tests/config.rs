@@ -70,7 +70,10 @@ fn errors_name_file_field_and_what_was_expected() {
             "run.json: data.source: expected one of sprites, npz, idx, mnist, fashion-mnist, images, got \"cifar\"",
         ),
         (&["model.latent=0"], "run.json: model.latent: expected an integer ≥ 1, got 0"),
-        (&["model.network=vgg"], "run.json: model.network: expected one of burgess, locatello, mlp, got \"vgg\""),
+        (
+            &["model.network=vgg"],
+            "run.json: model.network: expected one of burgess, locatello, vae-gan, mlp, got \"vgg\"",
+        ),
         (
             &["name=../escape"],
             "run.json: name: expected letters, digits, '.', '_' and '-', not starting with '.', got \"../escape\"",

@@ -9,7 +9,8 @@ use elbo_core::layers::Activation;
 use elbo_core::networks::Mlp;
 use elbo_core::vae::Encoder;
 use elbo_core::{
-    Algorithm, BatchContext, FieldError, Generator, Likelihood, NamedTensors, Network, Posterior, Scalars, Vae,
+    Algorithm, BatchContext, FieldError, Generator, Knowledge, Likelihood, NamedTensors, Network, Posterior, Scalars,
+    Vae,
 };
 use elbo_native::testing::single_thread;
 use elbo_objectives::{Elbo, Objective};
@@ -62,6 +63,10 @@ impl Encoder for Implicit {
 
     fn parameters(&self) -> NamedTensors {
         self.0.parameters()
+    }
+
+    fn knowledge(&self) -> Knowledge {
+        Knowledge::Samples
     }
 }
 

@@ -88,10 +88,10 @@ fn models_are_refused_word_for_word() {
         model[key] = value;
         refusal::<ModelConfig>(&model)
     };
-    assert_eq!(with("network", json!("x")), "network: expected one of burgess, locatello, mlp, got \"x\"");
+    assert_eq!(with("network", json!("x")), "network: expected one of burgess, locatello, vae-gan, mlp, got \"x\"");
     assert_eq!(
         with("network", json!({"mlp": null})),
-        "network: expected one of burgess, locatello, mlp, got {\"mlp\":null}"
+        "network: expected one of burgess, locatello, vae-gan, mlp, got {\"mlp\":null}"
     );
     for got in ["0", "-3", "2.5", "\"ten\"", "null", "10.0"] {
         let value: Value = serde_json::from_str(got).expect("JSON");
