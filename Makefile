@@ -6,13 +6,14 @@ ARGS    ?=
 LOGDIR  ?= runs
 PORT    ?= 6006
 DATA    ?=
+FUZZ_SECONDS ?= 600
 
 SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 # Another project's libtorch must not become this one's: the link .libtorch says which it is.
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
-.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda doc clean distclean
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda fuzz check-advisories doc clean distclean
 
 help: ## List these targets
 	@echo "make TARGET [NAME=value …]"
@@ -45,6 +46,13 @@ fetch-data: ## Fetch a data set into data/: DATA=mnist or DATA=fashion-mnist
 check-cuda: ## Compare training on the GPU with training on the CPU; needs an NVIDIA GPU
 	@scripts/check_cuda.sh
 
+fuzz: ready ## Throw bytes at every reader for FUZZ_SECONDS=600 each, two at a time; ARGS=TARGET for some; needs a nightly compiler
+	@scripts/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
+
+check-advisories: ## Hold the dependencies against the RustSec advisories; needs the network
+	@scripts/tools.sh cargo-deny
+	@.tools/bin/cargo-deny --locked check advisories
+
 doc: ready ## Build the documentation of all crates
 	@cargo doc --workspace --no-deps
 	@echo "$(CURDIR)/target/doc/elbo_core/index.html"
@@ -53,4 +61,4 @@ clean: ## Remove what cargo built; runs and data stay
 	@cargo clean
 
 distclean: clean ## Remove what set-up fetched, too
-	@rm -rf .venv .libtorch .setup
+	@rm -rf .venv .libtorch .setup .tools fuzz/corpus fuzz/artifacts

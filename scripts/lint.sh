@@ -21,10 +21,18 @@ python_scripts() {
         scripts/*.py scripts/tests/*.py
 }
 
+# Licenses, second versions and sources of what is linked; deny.toml has the exceptions, each with its reason.
+dependencies() {
+    scripts/tools.sh cargo-deny
+    .tools/bin/cargo-deny --locked --log-level error check --hide-inclusion-graph licenses bans sources
+}
+
 part "order of the crates, unsafe code, lengths" scripts/check-layers.sh
 part "shell scripts" shell_scripts
 part "Python scripts" python_scripts
+part "dependencies" dependencies
 part "format" cargo fmt --all --check
+part "format of the fuzz targets" cargo fmt --manifest-path fuzz/Cargo.toml --check
 part "format of the extension" cargo fmt --manifest-path experiments/extension/Cargo.toml --check
 part "clippy" cargo clippy --workspace --all-targets --all-features -- -D warnings
 # A workspace of its own, whose dependencies are the same and lie compiled in the same folder.

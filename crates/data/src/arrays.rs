@@ -62,7 +62,8 @@ impl ArrayFile {
         } else {
             let bytes = fs::read(path).map_err(unreadable)?;
             SafeTensors::deserialize(&bytes).map_err(|cause| {
-                DataError::damaged(path, format!("expected a sound .npz or safetensors file, got neither: {cause}"))
+                let got = if is_pickle(&bytes) { "a pickle, which could run code" } else { "neither" };
+                DataError::damaged(path, format!("expected a sound .npz or safetensors file, got {got}: {cause}"))
             })?;
             Content::Safetensors(bytes)
         };
@@ -167,6 +168,11 @@ impl<T: tch::kind::Element> Array<T> {
     pub fn tensor(&self) -> Tensor {
         Tensor::from_slice(&self.values).reshape(&self.shape)
     }
+}
+
+/// Whether a file begins as Python's pickles do, from protocol 2 on.
+fn is_pickle(bytes: &[u8]) -> bool {
+    matches!(bytes, [0x80, 2..=5, ..])
 }
 
 /// Reads a tensor of a safetensors file through `value`, which refuses a kind by `None`.

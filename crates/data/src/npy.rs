@@ -254,7 +254,8 @@ impl<'a> Parser<'a> {
             self.rest = self.rest.trim_start();
             let digits = self.rest.find(|character: char| !character.is_ascii_digit()).unwrap_or(self.rest.len());
             let (number, rest) = self.rest.split_at(digits);
-            sizes.push(number.parse().map_err(|_| format!("expected sizes in the npy header, got {number:?}"))?);
+            let size = number.parse().ok().filter(|&size| i64::try_from(size).is_ok());
+            sizes.push(size.ok_or_else(|| format!("expected sizes in the npy header, got {number:?}"))?);
             self.rest = rest;
             if sizes.len() > MAX_DIMENSIONS {
                 return Err(format!("expected at most {MAX_DIMENSIONS} dimensions in the npy header"));

@@ -4,8 +4,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use zip::ZipArchive;
 use zip::result::ZipError;
+use zip::{CompressionMethod, ZipArchive};
 
 use crate::arrays::Array as Numbers;
 use crate::error::DataError;
@@ -20,6 +20,7 @@ const MAX_ARRAYS: u64 = 4096;
 /// A `.npz` file, its arrays known by name and not yet read.
 pub(crate) struct NpzFile {
     path: PathBuf,
+    on_disk: u64,
     zip: ZipArchive<File>,
     names: Vec<String>,
 }
@@ -33,11 +34,12 @@ pub(crate) struct Table<T> {
 impl NpzFile {
     pub(crate) fn open(path: &Path) -> Result<Self, DataError> {
         let mut file = File::open(path).map_err(|cause| DataError::read(path, cause))?;
+        let on_disk = file.metadata().map_err(|cause| DataError::read(path, cause))?.len();
         check_directory(&mut file).map_err(|cause| zip_error(path, cause))?;
         let zip = ZipArchive::new(file).map_err(|cause| zip_error(path, cause))?;
         let names: Vec<String> =
             zip.file_names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect();
-        Ok(Self { path: path.to_owned(), zip, names })
+        Ok(Self { path: path.to_owned(), on_disk, zip, names })
     }
 
     /// The first of `names` that the file has.
@@ -160,9 +162,15 @@ impl NpzFile {
 
     /// Opens one array and reads its header; its claims are held against the compressed size.
     fn array(&mut self, name: &str) -> Result<Array<'_>, DataError> {
-        let path = self.path.as_path();
+        let (path, on_disk) = (self.path.as_path(), self.on_disk);
         let mut entry = self.zip.by_name(&format!("{name}.npy")).map_err(|cause| zip_error(path, cause))?;
-        let (stored, whole) = (entry.compressed_size(), entry.size());
+        // What numpy writes. The others (bzip2, zstd) have no bound on what a byte may become.
+        if !matches!(entry.compression(), CompressionMethod::Stored | CompressionMethod::Deflated) {
+            let problem = format!("{name}: expected stored or deflated data, got {}", entry.compression());
+            return Err(DataError::damaged(path, problem));
+        }
+        // The directory's word for the compressed size is no better than the rest of it.
+        let (stored, whole) = (entry.compressed_size().min(on_disk), entry.size());
         let header = NpyHeader::read(&mut entry).map_err(|error| match error {
             HeaderError::Io(cause) => array_error(path, name, cause),
             HeaderError::Problem(problem) => DataError::damaged(path, format!("{name}: {problem}")),
@@ -201,6 +209,11 @@ impl Array<'_> {
         let element = self.header.element;
         let rows = self.header.shape.first().copied().unwrap_or(1);
         let row_bytes = self.header.row_bytes().unwrap_or(u64::MAX);
+        if row_bytes == 0 {
+            // Any number of empty rows takes no bytes: a claim that nothing bounds.
+            self.end()?;
+            return Ok(Vec::new());
+        }
         let (mut raw, mut values) = (Vec::new(), Vec::new());
         for row in 0..rows {
             // Row by row, so that memory follows what was read and not what was claimed.

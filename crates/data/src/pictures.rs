@@ -6,18 +6,20 @@ use std::path::{Path, PathBuf};
 use std::time::UNIX_EPOCH;
 
 use image::imageops::FilterType;
-use image::{DynamicImage, ImageReader, Limits};
+use image::{DynamicImage, ImageDecoder, ImageReader, Limits};
 use rayon::prelude::*;
 use sha2::{Digest, Sha256};
 
 use crate::error::DataError;
-use crate::files::{hex, reserve, write_beside, zeros};
+use crate::files::{DEFLATE_LIMIT, hex, reserve, write_beside, zeros};
 use crate::images::{ImageShape, Images};
 use crate::pixels::{channels_first, tensor};
 
 /// Largest picture decoded: pixels a side, and bytes that its decoding may take.
 const MAX_SIDE: u32 = 16_384;
 const MAX_BYTES: u64 = 1 << 29;
+/// Pixels that one byte of a file can stand for at most: eight of one bit in PNG, deflated; JPEG stays far below.
+const MAX_PIXELS_A_BYTE: u64 = 8 * DEFLATE_LIMIT;
 /// Pictures decoded between two messages.
 const PART: usize = 4096;
 const MAGIC: &[u8; 8] = b"elbopic1";
@@ -139,6 +141,7 @@ fn decode_all(
 /// One picture as `[C, S, S]`.
 fn decode(path: &Path, layout: PictureLayout) -> Result<Vec<u8>, DataError> {
     let file = File::open(path).map_err(|cause| DataError::read(path, cause))?;
+    let on_disk = file.metadata().map_err(|cause| DataError::read(path, cause))?.len();
     let damaged = |cause: image::ImageError| {
         DataError::damaged(path, format!("expected a sound picture, got: {}", one_line(&cause)))
     };
@@ -148,10 +151,17 @@ fn decode(path: &Path, layout: PictureLayout) -> Result<Vec<u8>, DataError> {
     limits.max_image_width = Some(MAX_SIDE);
     limits.max_image_height = Some(MAX_SIDE);
     limits.max_alloc = Some(MAX_BYTES);
-    reader.limits(limits);
-    let picture = reader.decode().map_err(damaged)?;
+    reader.limits(limits.clone());
+    let mut decoder = reader.into_decoder().map_err(damaged)?;
+    let (width, height) = decoder.dimensions();
+    // Before a byte is set aside for the pixels: a file of a hundred bytes does not get to ask for half a gigabyte.
+    if u64::from(width) * u64::from(height) > on_disk.saturating_mul(MAX_PIXELS_A_BYTE) {
+        let problem = format!("expected a size that {on_disk} bytes can hold, got {width} × {height} pixels");
+        return Err(DataError::damaged(path, problem));
+    }
+    limits.reserve(decoder.total_bytes()).and_then(|()| decoder.set_limits(limits)).map_err(damaged)?;
+    let picture = DynamicImage::from_decoder(decoder).map_err(damaged)?;
 
-    let (width, height) = (picture.width(), picture.height());
     let side = match layout.crop {
         None => width.min(height),
         Some(crop) if crop <= i64::from(width.min(height)) => crop as u32,

@@ -1,6 +1,8 @@
 //! Checkpoints: every tensor that a resume needs in one safetensors file, checked by a checksum, written beside and renamed.
 
+use crate::error::one_line;
 use crate::files::write_atomically;
+use crate::weights::foreign;
 use anyhow::{Context, Result, bail};
 use elbo_core::NamedTensors;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
@@ -127,7 +129,10 @@ impl Checkpoint {
     pub fn read(file: &Path) -> Result<Self> {
         let name = file.display();
         let content = fs::read(file).with_context(|| format!("{name}: cannot be read"))?;
-        let damaged = |error: &dyn std::fmt::Display| anyhow::anyhow!("{name}: is damaged: {error}");
+        let damaged = |error: &dyn std::fmt::Display| match foreign(&content) {
+            Some(found) => anyhow::anyhow!("{name}: expected a checkpoint, a safetensors file{found}"),
+            None => anyhow::anyhow!("{name}: is damaged: {}", one_line(&error.to_string())),
+        };
         let (_, header) = SafeTensors::read_metadata(&content).map_err(|error| damaged(&error))?;
         let mut metadata: Metadata = header.metadata().clone().unwrap_or_default();
         let parsed = SafeTensors::deserialize(&content).map_err(|error| damaged(&error))?;
@@ -139,7 +144,7 @@ impl Checkpoint {
         }
         let mut tensors = HashMap::new();
         for (name, view) in views {
-            let kind = kind(&name, view.dtype())?;
+            let kind = kind(&one_line(&name), view.dtype()).with_context(|| format!("{}", file.display()))?;
             let shape: Vec<i64> = view.shape().iter().map(|&size| size as i64).collect();
             tensors.insert(name, Tensor::f_from_data_size(view.data(), &shape, kind)?);
         }

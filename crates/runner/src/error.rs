@@ -11,13 +11,21 @@ pub struct InputError(String);
 impl InputError {
     /// An error with its whole line.
     pub fn new(line: impl Into<String>) -> Self {
-        Self(line.into())
+        Self(one_line(&line.into()))
     }
 
     /// `origin: field: message`.
     pub fn in_field(origin: &str, error: &FieldError) -> Self {
-        Self(format!("{origin}: {}: {}", error.field, error.message))
+        Self::new(format!("{origin}: {}: {}", error.field, error.message))
     }
+}
+
+/// What a file says may hold any character: those that would break the line, or steer a terminal, are written as escapes.
+pub(crate) fn one_line(text: &str) -> String {
+    let escaped = |character: char| {
+        if character.is_control() { character.escape_debug().to_string() } else { character.to_string() }
+    };
+    text.chars().map(escaped).collect()
 }
 
 /// What was to be checked does not hold: one line that says what. Exit code 1.

@@ -21,6 +21,7 @@ pub mod summary;
 
 mod frames;
 mod messages;
+mod reading;
 
 use std::path::{Path, PathBuf};
 

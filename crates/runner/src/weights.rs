@@ -48,8 +48,9 @@ impl Weights {
         let file = self.file.display();
         let refuse = |problem: String| InputError::new(format!("{file}: {problem}"));
         let bytes = fs::read(&self.file).map_err(|error| refuse(format!("cannot be read: {error}")))?;
-        let tensors = SafeTensors::deserialize(&bytes)
-            .map_err(|error| refuse(format!("expected a sound safetensors file: {error}")))?;
+        let tensors = SafeTensors::deserialize(&bytes).map_err(|error| {
+            refuse(format!("expected a sound safetensors file{}: {error}", foreign(&bytes).unwrap_or_default()))
+        })?;
         let renamed = self.translation(&tensors, parameters)?;
         let mut copies = Vec::new();
         for (name, target) in parameters {
@@ -115,6 +116,17 @@ impl Weights {
             }
         }
         Ok(renamed)
+    }
+}
+
+/// What a file is that is no safetensors and that someone took for it. Nothing of it is opened: a pickle is a program.
+pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        // torch.save: a zip archive of a pickle and tensors, since PyTorch 1.6; a bare pickle before.
+        [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
+            Some(", got an archive or a pickle of torch.save (write it with safetensors.torch.save_file)")
+        }
+        _ => None,
     }
 }
 

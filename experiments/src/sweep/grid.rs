@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// More members than any study has, and few enough to list.
 const MOST: usize = 100_000;
+/// Largest sweep, in bytes of its members' configurations as text; one has about a thousand.
+const MOST_BYTES: usize = 1 << 28;
 
 /// A file of `sweep`.
 ///
@@ -77,6 +79,14 @@ impl Sweep {
     /// # Errors
     /// One line that names the file, and the field or the member that is wrong.
     pub fn read(file: &Path) -> Result<Self, InputError> {
+        Self::read_up_to(file, MOST)
+    }
+
+    /// As [`Sweep::read`], for at most so many members.
+    ///
+    /// # Errors
+    /// As [`Sweep::read`].
+    pub fn read_up_to(file: &Path, most: usize) -> Result<Self, InputError> {
         let origin = file.display().to_string();
         let refuse = |problem: String| InputError::new(format!("{origin}: {problem}"));
         let parsed: File = serde_path_to_error::deserialize(read_json(file)?)
@@ -89,10 +99,17 @@ impl Sweep {
         let mut combinations: Vec<(usize, Fields)> = Vec::new();
         for (place, grid) in parsed.grids.iter().enumerate() {
             let within = |problem: String| refuse(format!("grids[{place}].{problem}"));
-            combinations.extend(grid.combinations().map_err(within)?.into_iter().map(|fields| (place, fields)));
-            if combinations.len() > MOST {
-                return Err(refuse(format!("grids: expected at most {MOST} members, got more")));
+            combinations.extend(grid.combinations(most).map_err(within)?.into_iter().map(|fields| (place, fields)));
+            if combinations.len() > most {
+                return Err(refuse(format!("grids: expected at most {most} members, got more")));
             }
+        }
+        let common = base.to_string().len() + text_of(&parsed.set);
+        if combinations.len().saturating_mul(common) > MOST_BYTES {
+            return Err(refuse(format!(
+                "grids: expected at most {MOST_BYTES} bytes of configurations, got {} members of {common}",
+                combinations.len()
+            )));
         }
         if combinations.is_empty() {
             return Err(refuse("grids: expected at least one member, got none".to_owned()));
@@ -119,13 +136,22 @@ impl Sweep {
 }
 
 impl Grid {
-    fn combinations(&self) -> Result<Vec<Fields>, String> {
+    fn combinations(&self, most: usize) -> Result<Vec<Fields>, String> {
         let mut all: Vec<Fields> = vec![Vec::new()];
+        let mut bytes = text_of(&self.set);
+        let mut fits = |field: &str, values: &[Value], members: usize| {
+            bytes += field.len() + values.iter().map(|value| value.to_string().len()).max().unwrap_or(0);
+            if members > most {
+                Err(format!("expected at most {most} members, got more"))
+            } else if members.saturating_mul(bytes) > MOST_BYTES {
+                Err(format!("expected at most {MOST_BYTES} bytes of configurations, got {members} members of {bytes}"))
+            } else {
+                Ok(())
+            }
+        };
         for (field, values) in &self.product {
             let values = listed(values).map_err(|problem| format!("product.{field}: {problem}"))?;
-            if all.len() * values.len() > MOST {
-                return Err(format!("product.{field}: expected at most {MOST} members, got more"));
-            }
+            fits(field, &values, all.len() * values.len()).map_err(|problem| format!("product.{field}: {problem}"))?;
             let with = |value: &Value| (field.clone(), value.clone());
             all = all
                 .iter()
@@ -135,6 +161,7 @@ impl Grid {
         let mut rows: Option<Vec<Fields>> = None;
         for (field, values) in &self.zip {
             let values = listed(values).map_err(|problem| format!("zip.{field}: {problem}"))?;
+            fits(field, &values, all.len() * values.len()).map_err(|problem| format!("zip.{field}: {problem}"))?;
             let rows = rows.get_or_insert_with(|| vec![Vec::new(); values.len()]);
             if rows.len() != values.len() {
                 return Err(format!("zip.{field}: expected {} values, as before it, got {}", rows.len(), values.len()));
@@ -146,6 +173,11 @@ impl Grid {
         let Some(rows) = rows else { return Ok(all) };
         Ok(all.iter().flat_map(|fields| rows.iter().map(move |row| [fields.as_slice(), row].concat())).collect())
     }
+}
+
+/// Bytes of an object as text.
+fn text_of(object: &Map<String, Value>) -> usize {
+    object.iter().map(|(field, value)| field.len() + value.to_string().len()).sum()
 }
 
 /// The values of a field: a list, or `{"from": 0, "to": 49}` with an optional `"step"`, both ends included.
@@ -167,10 +199,11 @@ fn listed(values: &Value) -> Result<Vec<Value>, String> {
         Value::Object(_) => {
             let Range { from, to, step } =
                 serde_json::from_value(values.clone()).map_err(|error| format!("expected {expected}: {error}"))?;
-            if step < 1 || to < from || (to - from) / step >= MOST as i64 {
+            let last = to.checked_sub(from).filter(|_| step >= 1).map(|span| span / step);
+            let Some(last) = last.filter(|last| (0..MOST as i64).contains(last)) else {
                 return Err(format!("expected from ≤ to, step ≥ 1 and at most {MOST} values, got {values}"));
-            }
-            Ok((0..=(to - from) / step).map(|place| json!(from + place * step)).collect())
+            };
+            Ok((0..=last).map(|place| json!(from + place * step)).collect())
         }
         other => Err(format!("expected {expected}, got {other}")),
     }

@@ -12,3 +12,4 @@ mod pictures;
 mod readers;
 mod setting;
 mod sprites;
+mod untrusted;

@@ -3,11 +3,15 @@
 use crate::InputError;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use std::fmt;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
-use std::{fmt, fs};
 
 /// Configuration files are small; what is larger is something else.
 const MAX_BYTES: u64 = 1 << 20;
+/// Deepest field that `--set` and grids reach. A configuration has four levels; thousands of them would exhaust the stack.
+const MAX_DEPTH: usize = 32;
 
 /// Reads a JSON file.
 ///
@@ -16,12 +20,13 @@ const MAX_BYTES: u64 = 1 << 20;
 pub fn read_json(file: &Path) -> Result<Value, InputError> {
     let name = file.display();
     let cannot = |error: std::io::Error| InputError::new(format!("{name}: cannot be read: {error}"));
-    let size = fs::metadata(file).map_err(cannot)?.len();
-    if size > MAX_BYTES {
-        return Err(InputError::new(format!("{name}: expected a JSON file of at most {MAX_BYTES} bytes, got {size}")));
+    let mut bytes = Vec::new();
+    // Devices and pipes have no size to ask for.
+    File::open(file).map_err(cannot)?.take(MAX_BYTES + 1).read_to_end(&mut bytes).map_err(cannot)?;
+    if bytes.len() as u64 > MAX_BYTES {
+        return Err(InputError::new(format!("{name}: expected a JSON file of at most {MAX_BYTES} bytes, got more")));
     }
-    let text = fs::read_to_string(file).map_err(cannot)?;
-    serde_json::from_str(&text).map_err(|error| InputError::new(format!("{name}: not valid JSON: {error}")))
+    serde_json::from_slice(&bytes).map_err(|error| InputError::new(format!("{name}: not valid JSON: {error}")))
 }
 
 /// `--set path.to.field=value`; the value is JSON, or a plain string where it is not.
@@ -40,6 +45,9 @@ impl std::str::FromStr for Override {
         let path: Vec<String> = path.split('.').map(str::to_owned).collect();
         if path.iter().any(String::is_empty) {
             return Err("expected path.to.field=value with no empty part in the path".to_owned());
+        }
+        if path.len() > MAX_DEPTH {
+            return Err(format!("expected a path of at most {MAX_DEPTH} parts, got {}", path.len()));
         }
         let value = serde_json::from_str(value).unwrap_or_else(|_| Value::String(value.to_owned()));
         Ok(Self { path, value, text: text.to_owned() })

@@ -4,12 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, BufReader};
 use std::path::Path;
 
-use protobuf::Message;
-use tensorboard_proto::event::Event;
 use tensorboard_rs::record_writer::RecordWriter;
 
 use super::events::event_files;
 use super::frames::{Frame, Frames};
+use super::reading::{Content, Seen};
 use super::{RecordError, messages};
 use crate::files::{FileError, write_atomically_with};
 
@@ -46,12 +45,8 @@ pub fn read_events(directory: &Path) -> Result<Vec<RecordedEvent>, RecordError> 
     let mut events = Vec::new();
     for path in event_files(directory)? {
         for_each_event(&path, |_, event| {
-            if event.has_summary() {
-                let values = event.get_summary().get_value().iter();
-                let values = values.map(|value| {
-                    (value.get_tag().to_string(), value.has_simple_value().then(|| value.get_simple_value()))
-                });
-                events.push(RecordedEvent { step: event.get_step(), values: values.collect() });
+            if let Some(values) = event.values() {
+                events.push(RecordedEvent { step: event.step, values: values.to_vec() });
             }
             Ok(())
         })?;
@@ -71,7 +66,7 @@ pub fn purge_after(directory: &Path, step: u64) -> Result<Purged, RecordError> {
     let step = i64::try_from(step).unwrap_or(i64::MAX);
     let mut purged = Purged::default();
     for path in event_files(directory)? {
-        let of_file = keep(&path, |event| event.get_step() <= step && !bears(event, messages::SESSION_END_TAG))?;
+        let of_file = keep(&path, |event| event.step <= step && !event.bears(messages::SESSION_END_TAG))?;
         purged.files += of_file.files;
         purged.events += of_file.events;
         purged.damaged += of_file.damaged;
@@ -82,7 +77,7 @@ pub fn purge_after(directory: &Path, step: u64) -> Result<Purged, RecordError> {
 /// Removes the values of `tag` from every event file in `directory` but `current`.
 pub(super) fn purge_tag(directory: &Path, tag: &str, current: &Path) -> Result<(), RecordError> {
     for path in event_files(directory)?.iter().filter(|path| *path != current) {
-        keep(path, |event| !bears(event, tag))?;
+        keep(path, |event| !event.bears(tag))?;
     }
     Ok(())
 }
@@ -107,7 +102,7 @@ pub fn purge_all(directory: &Path) -> Result<usize, RecordError> {
 }
 
 /// Rewrites the event file `path` without what does not stay, if there is any.
-fn keep(path: &Path, stays: impl Fn(&Event) -> bool) -> Result<Purged, RecordError> {
+fn keep(path: &Path, stays: impl Fn(&Seen) -> bool) -> Result<Purged, RecordError> {
     let survey = survey(path, &stays)?;
     if survey.values == 0 && survey.is_ours() {
         remove(path)?;
@@ -126,10 +121,6 @@ fn keep(path: &Path, stays: impl Fn(&Event) -> bool) -> Result<Purged, RecordErr
 
 fn remove(path: &Path) -> Result<(), FileError> {
     fs::remove_file(path).map_err(FileError::at(path, "cannot be removed"))
-}
-
-fn bears(event: &Event, tag: &str) -> bool {
-    event.has_summary() && event.get_summary().get_value().iter().any(|value| value.get_tag() == tag)
 }
 
 /// What an event file holds.
@@ -151,20 +142,20 @@ impl Survey {
     }
 }
 
-fn survey(path: &Path, stays: impl Fn(&Event) -> bool) -> Result<Survey, FileError> {
+fn survey(path: &Path, stays: impl Fn(&Seen) -> bool) -> Result<Survey, FileError> {
     let mut survey = Survey::default();
     survey.damaged = for_each_event(path, |_, event| {
-        survey.values += usize::from(event.has_summary() && stays(event));
+        survey.values += usize::from(event.values().is_some() && stays(event));
         survey.leaves += usize::from(!stays(event));
-        survey.marked |= event.has_session_log() && event.get_session_log().get_msg() == MARK;
-        survey.anything |= !event.has_file_version();
+        survey.marked |= matches!(&event.content, Content::Session(message) if message == MARK);
+        survey.anything |= event.content != Content::Version;
         Ok(())
     })?;
     Ok(survey)
 }
 
 /// Calls `found` with every sound record of an event file, as bytes and as a message; returns the number of damaged places.
-fn for_each_event(path: &Path, mut found: impl FnMut(&[u8], &Event) -> io::Result<()>) -> Result<usize, FileError> {
+fn for_each_event(path: &Path, mut found: impl FnMut(&[u8], &Seen) -> io::Result<()>) -> Result<usize, FileError> {
     let mut damaged = 0;
     let mut read = || {
         let file = File::open(path)?;
@@ -172,9 +163,9 @@ fn for_each_event(path: &Path, mut found: impl FnMut(&[u8], &Event) -> io::Resul
         let mut frames = Frames::new(BufReader::new(file), length);
         loop {
             match frames.next()? {
-                Frame::Record(bytes) => match Event::parse_from_bytes(&bytes) {
-                    Ok(event) => found(&bytes, &event)?,
-                    Err(_) => damaged += 1,
+                Frame::Record(bytes) => match Seen::read(&bytes) {
+                    Some(event) => found(&bytes, &event)?,
+                    None => damaged += 1,
                 },
                 Frame::Altered | Frame::Torn => damaged += 1,
                 Frame::End => return Ok(()),

@@ -1,0 +1,9 @@
+#![no_main]
+
+use elbo_tests::readers::states::checkpoint;
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static ALLOCATOR: PeakAlloc = PeakAlloc;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| checkpoint(bytes));

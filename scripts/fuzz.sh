@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# `make fuzz`: throws bytes at every reader of files, guided by what the bytes reach. Two targets at a time.
+#
+#   scripts/fuzz.sh [SECONDS of each target; default 600] [TARGET…; default all]
+#
+# Starts from fuzz/seeds, keeps what reaches further in fuzz/corpus (not in the repository), and leaves an input that breaks a
+# promise in fuzz/artifacts/TARGET: fix the reader, then move the input to fuzz/seeds/TARGET/found-NAME, where `make test` reads it.
+# At the end a line for each target: executions, coverage (edges, features), largest memory. Needs a nightly compiler.
+#
+# Exit codes: 0 nothing found, 1 something found or a target does not build, 2 there is no nightly compiler.
+set -euo pipefail
+export LC_ALL=C
+cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
+
+seconds=${1:-600}
+shift || true
+[[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "error: FUZZ_SECONDS: expected a whole number ≥ 1, got $seconds" >&2; exit 2; }
+toolchain=${FUZZ_TOOLCHAIN:-nightly}
+cargo "+$toolchain" --version >/dev/null 2>&1 || {
+    echo "error: no $toolchain compiler, which fuzzing needs (its sanitizers are not in a stable one): rustup toolchain install nightly" >&2
+    exit 2
+}
+scripts/tools.sh cargo-fuzz
+export PATH=$PWD/.tools/bin:$PATH
+# cargo-fuzz sets RUSTFLAGS, which take the place of the rpath in .cargo/config.toml.
+export LD_LIBRARY_PATH=$PWD/.libtorch/lib OMP_NUM_THREADS=1
+target_dir=${CARGO_TARGET_DIR:-$PWD/target}/fuzz
+
+# No AddressSanitizer: libtorch is not built with it, and containers that cross from its C++ to an instrumented wrapper are reported
+# as overflows that they are not. Our own code has no `unsafe` beside that wrapper. What the sanitizer's allocator would bound
+# (-malloc_limit_mb) the targets count themselves, against the size of the input (tests/src/readers/meter.rs).
+common=("+$toolchain" fuzz)
+options=(--fuzz-dir fuzz --sanitizer none --target-dir "$target_dir")
+# Every target's name, in the order of fuzz/Cargo.toml.
+mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"/\1/p' fuzz/Cargo.toml)
+(($# == 0)) || targets=("$@")
+cargo "${common[@]}" build "${options[@]}"
+
+# The files that the targets write for the readers go to memory where there is such a folder.
+memory=/dev/shm
+[[ -w $memory ]] || memory=${TMPDIR:-/tmp}
+scratch=$(mktemp -d -p "$memory")
+trap 'rm -rf "$scratch"' EXIT
+export TMPDIR=$scratch
+logs=fuzz/artifacts/logs
+mkdir -p "$logs"
+
+fuzz() {
+    local target=$1
+    mkdir -p "fuzz/corpus/$target"
+    # A second for each input is a hundred times what one takes; so is 2 GB of memory.
+    cargo "${common[@]}" run "${options[@]}" "$target" "fuzz/corpus/$target" "fuzz/seeds/$target" -- \
+        -max_total_time="$seconds" -timeout=10 -rss_limit_mb=2048 -max_len=8192 -print_final_stats=1 \
+        >"$logs/$target.log" 2>&1 || true
+    # #12345 DONE cov: 678 ft: 901 corp: 23/4567b …
+    awk -v target="$target" '
+        / cov: / { for (i = 1; i < NF; i++) { if ($i == "cov:") cov = $(i + 1); if ($i == "ft:") ft = $(i + 1) } }
+        /^stat::number_of_executed_units:/ { runs = $2 }
+        /^stat::peak_rss_mb:/ { rss = $2 }
+        / DONE / { done = 1 }
+        END { printf "%-12s %10d executions  %6d edges  %6d features  %5d MB  %s\n", target, runs, cov, ft, rss, done ? "nothing found" : "FOUND" }' \
+        "$logs/$target.log" | tee "$logs/$target.line"
+}
+export -f fuzz
+export seconds logs
+echo "fuzz: ${#targets[@]} targets, $seconds s each, two at a time; logs in $logs" >&2
+# Bash exports no arrays.
+export joined_common="${common[*]}" joined_options="${options[*]}"
+rm -f "$logs"/*.line
+printf '%s\n' "${targets[@]}" | xargs -P 2 -I {} bash -c \
+    'read -ra common <<<"$joined_common"; read -ra options <<<"$joined_options"; fuzz "$1"' bash {}
+
+if grep -l FOUND "$logs"/*.line >/dev/null; then
+    echo "error: a reader broke a promise; the input is in fuzz/artifacts, the story in $logs" >&2
+    exit 1
+fi

@@ -1,0 +1,14 @@
+//! Writes the seeds of the fuzz targets to `fuzz/seeds`. What fuzzing found (`found-…`) stays.
+
+use elbo_tests::readers::seeds;
+use std::fs;
+
+fn main() -> std::io::Result<()> {
+    elbo_native::initialise();
+    for (reader, name, bytes) in seeds::all() {
+        let folder = seeds::folder().join(reader);
+        fs::create_dir_all(&folder)?;
+        fs::write(folder.join(name), bytes)?;
+    }
+    Ok(())
+}

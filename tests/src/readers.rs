@@ -1,0 +1,53 @@
+//! Every reader of bytes that may come from anywhere, as a function of those bytes alone.
+//!
+//! The fuzz targets (`fuzz/`) and the ordinary test (`tests/tests/readers.rs`) call the same functions. Each panics where a reader breaks one
+//! of its promises: it neither panics nor hangs, its memory is bounded by the input's size ([`meter`]), what it refuses it refuses in one line, and
+//! what it accepts is consistent and, where something writes the format, round-trips.
+
+pub mod arrays;
+pub mod configurations;
+pub mod images;
+pub mod meter;
+pub mod mutation;
+pub mod records;
+pub mod seeds;
+pub mod states;
+
+/// A reader, and how much of the ordinary test's time it gets.
+#[derive(Debug, Clone, Copy)]
+pub struct Reader {
+    /// Name of the fuzz target and of the folder of its seeds.
+    pub name: &'static str,
+    /// Reads, and panics where a promise is broken.
+    pub check: fn(&[u8]),
+    /// Mutated inputs in the ordinary test; about a second's worth.
+    pub iterations: u32,
+}
+
+const fn reader(name: &'static str, iterations: u32, check: fn(&[u8])) -> Reader {
+    Reader { name, check, iterations }
+}
+
+/// All of them.
+pub const ALL: [Reader; 13] = [
+    reader("idx", 4000, images::idx),
+    reader("idx_gz", 4000, images::idx_gz),
+    reader("picture", 1500, images::picture),
+    reader("attributes", 2000, images::attributes),
+    reader("npz", 3000, arrays::npz),
+    reader("arrays", 1500, arrays::assembled),
+    reader("codes", 2500, arrays::codes),
+    reader("checkpoint", 2500, states::checkpoint),
+    reader("weights", 2500, states::weights),
+    reader("config", 3000, configurations::config),
+    reader("grid", 1000, configurations::grid),
+    reader("events", 1500, records::events),
+    reader("metrics", 2000, records::metrics),
+];
+
+/// What every refusal is: one line that says something.
+fn one_line(error: &impl std::fmt::Display) {
+    // `{:#}` is how the binaries print the chain of an `anyhow::Error`.
+    let line = format!("{error:#}");
+    assert!(!line.trim().is_empty() && !line.chars().any(char::is_control), "not one line: {line:?}");
+}
