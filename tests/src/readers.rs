@@ -34,7 +34,7 @@ pub const ALL: [Reader; 13] = [
     reader("idx_gz", 4000, images::idx_gz),
     reader("picture", 1500, images::picture),
     reader("attributes", 2000, images::attributes),
-    reader("npz", 3000, arrays::npz),
+    reader("npz", 1500, arrays::npz),
     reader("arrays", 1500, arrays::assembled),
     reader("codes", 2500, arrays::codes),
     reader("checkpoint", 2500, states::checkpoint),

@@ -1,4 +1,4 @@
-//! Writes the seeds of the fuzz targets to `fuzz/seeds`. What fuzzing found (`found-…`) stays.
+//! Writes the seeds of the fuzz targets that are missing in `fuzz/seeds`. To make one anew, remove it; what fuzzing found (`found-…`) stays.
 
 use elbo_tests::readers::seeds;
 use std::fs;
@@ -8,7 +8,9 @@ fn main() -> std::io::Result<()> {
     for (reader, name, bytes) in seeds::all() {
         let folder = seeds::folder().join(reader);
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join(name), bytes)?;
+        if !folder.join(name).exists() {
+            fs::write(folder.join(name), bytes)?;
+        }
     }
     Ok(())
 }
