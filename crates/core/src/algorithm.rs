@@ -49,7 +49,7 @@ pub trait Algorithm {
     ///
     /// # Errors
     /// What would fit, as in `expected a batch of at least 2, …; got 1`; the runner puts `data.batch_size` in front. Where a field of the
-    /// method itself is wrong, a [`FieldError`](crate::FieldError) whose field is below `method`.
+    /// method itself is wrong, a [`FieldError`] whose field is below `method`.
     fn check(&self, batch: i64, dataset_len: i64) -> anyhow::Result<()> {
         let _ = (batch, dataset_len);
         Ok(())

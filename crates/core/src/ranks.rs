@@ -122,7 +122,7 @@ impl Ranks {
     pub fn count(&self, yes: bool) -> Result<i64> {
         let mut sum = Tensor::from(i64::from(yes)).reshape([1]);
         self.come().sum_(&mut sum)?;
-        Ok(sum.int64_value(&[0]))
+        Ok(i64::try_from(sum.get(0)).expect("one number"))
     }
 
     /// Waits until every rank is here.

@@ -1,18 +1,23 @@
 //! Command lines: arguments, exit codes, and what a person reads.
 //!
-//! Exit codes: 0 done, 1 a check failed, 2 bad input, 3 diverged, 130 interrupted.
+//! Exit codes: 0 done, 1 a check failed, 2 bad input, 3 diverged, 4 another process of the run is lost, 130 interrupted.
 
 use crate::config::{DeviceChoice, Override};
 use crate::records::summary::Status;
 use crate::run::Note;
 use crate::signals::{EXIT_INTERRUPTED, Interruption};
 use crate::terminal::{self, Mode, Terminal};
-use crate::{CheckFailed, Diverged, Event, InputError, Interrupted, Method, Run, RunConfig, RunOptions};
+use crate::{
+    CheckFailed, Diverged, Event, InputError, Interrupted, Method, RankLost, Run, RunConfig, RunOptions, World,
+};
 use anyhow::Result;
 use clap::Parser;
 use elbo_core::networks::LikelihoodName;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::sync::Arc;
+
+mod processes;
 
 /// Exit code of a check that failed.
 pub const EXIT_CHECK: u8 = 1;
@@ -20,6 +25,9 @@ pub const EXIT_CHECK: u8 = 1;
 pub const EXIT_INPUT: u8 = 2;
 /// Exit code of a run whose loss was not finite.
 pub const EXIT_DIVERGED: u8 = 3;
+
+/// Exit code where another process of the run is gone.
+pub const EXIT_RANK_LOST: u8 = 4;
 
 /// Arguments of `train`, for every binary that trains.
 #[derive(Debug, Parser)]
@@ -40,6 +48,9 @@ pub struct TrainArguments {
     /// Where to compute: auto, cpu, cuda or cuda:INDEX; stands above the configuration
     #[arg(long, value_name = "DEVICE")]
     device: Option<DeviceChoice>,
+    /// Several processes: how long each waits for the others before it gives the run up
+    #[arg(long, value_name = "SECONDS", default_value_t = 1800, value_parser = clap::value_parser!(u64).range(1..))]
+    rank_timeout: u64,
     /// Print the summary as one JSON object on standard output
     #[arg(long)]
     json: bool,
@@ -57,7 +68,7 @@ pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode
         .try_get_matches()
         .and_then(|matches| <TrainArguments as clap::FromArgMatches>::from_arg_matches(&matches));
     match arguments {
-        Ok(arguments) => report(run_to_end::<M>(&arguments)),
+        Ok(arguments) => report(processes::run::<M>(&arguments)),
         Err(error) => usage(&error),
     }
 }
@@ -69,6 +80,7 @@ pub fn report(result: Result<ExitCode>) -> ExitCode {
         let code = match () {
             () if error.is::<Diverged>() => EXIT_DIVERGED,
             () if error.is::<CheckFailed>() => EXIT_CHECK,
+            () if error.is::<RankLost>() => EXIT_RANK_LOST,
             () if error.is::<Interrupted>() => EXIT_INTERRUPTED,
             () => EXIT_INPUT,
         };
@@ -91,10 +103,14 @@ fn usage(error: &clap::Error) -> ExitCode {
     if error.use_stderr() { ExitCode::from(EXIT_INPUT) } else { ExitCode::SUCCESS }
 }
 
-fn run_to_end<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
+/// The whole run, of the only process or of rank 0.
+fn run_to_end<M: Method>(
+    arguments: &TrainArguments,
+    interruption: &Interruption,
+    world: Option<&Arc<World>>,
+) -> Result<ExitCode> {
     let cuda = elbo_native::initialise();
     let options = options::<M>(arguments)?;
-    let interruption = Interruption::watch()?;
     let mode = Mode::detect(arguments.quiet);
     let mut say = |text: &str| {
         if mode != Mode::Quiet {
@@ -102,14 +118,22 @@ fn run_to_end<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
         }
     };
     say(&cuda.to_string());
-    let mut run = Run::open(&options, &mut say)?;
+    let mut run = Run::open_among(&options, world.cloned(), &mut say)?;
+    if let Some(world) = world {
+        let (batch, size) = (run.config().data.batch_size, world.size());
+        say(&format!("{size} processes: a batch of {batch} is {size} parts of {}", batch / world.size()));
+    }
     introduce(&run, options.resume, &mut say);
 
     let total = run.config().train.steps;
     let mut progress = Terminal::new(mode, total, run.step());
-    let status = drive(&mut run, &mut progress, &interruption);
+    let status = drive(&mut run, &mut progress, interruption, world.map(AsRef::as_ref));
     progress.finish();
-    let status = status?;
+    let status = status.map_err(|error| processes::with_checkpoint(error, &run, world.map(AsRef::as_ref)))?;
+    if let Some(world) = world {
+        // Not before all is saved: a launcher ends all processes when one has ended.
+        world.ranks().meet()?;
+    }
     let summary = run.summary(status)?;
     let directory = run.directory().path().display().to_string();
     let mut text = terminal::table(&terminal::rows(&summary.scalars));
@@ -118,7 +142,8 @@ fn run_to_end<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
         say(&format!("interrupted after step {} of {total}; everything is saved", run.step()));
         text = terminal::next_commands(&[("to go on", &format!("train --resume --run-dir {directory}"))]);
     } else {
-        let parent = run.directory().path().parent().unwrap_or(Path::new(".")).display().to_string();
+        let parent = run.directory().path().parent().filter(|parent| !parent.as_os_str().is_empty());
+        let parent = parent.unwrap_or(Path::new(".")).display();
         text.push_str(&terminal::next_commands(&[
             ("curves and pictures", &format!("make tensorboard LOGDIR={parent}")),
             ("scores and exact terms", &format!("target/release/evaluate {directory}")),
@@ -181,7 +206,12 @@ fn introduce<M: Method>(run: &Run<M>, resume: bool, say: &mut dyn FnMut(&str)) {
 }
 
 /// Advances a run to its end, or to a signal.
-fn drive<M: Method>(run: &mut Run<M>, progress: &mut Terminal, interruption: &Interruption) -> Result<Status> {
+fn drive<M: Method>(
+    run: &mut Run<M>,
+    progress: &mut Terminal,
+    interruption: &Interruption,
+    world: Option<&World>,
+) -> Result<Status> {
     loop {
         let event = run.advance()?;
         for note in run.take_notes() {
@@ -195,7 +225,7 @@ fn drive<M: Method>(run: &mut Run<M>, progress: &mut Terminal, interruption: &In
             Event::Step(step) => progress.advanced(step),
             Event::Logged { step, scalars } => progress.logged(step, &scalars),
         }
-        if interruption.seen() && run.step() < run.config().train.steps {
+        if processes::asked_to_stop(world, interruption, run.step(), run.config().train.steps)? {
             run.interrupt()?;
             return Ok(Status::Interrupted);
         }
