@@ -251,6 +251,22 @@ fn nobody_starts_where_one_cannot() {
 }
 
 #[test]
+fn a_process_that_does_not_come_is_named() {
+    let bench = Bench::new();
+    let mut children = start_with_timeout(&bench, "run", 3, 2, &["--quiet"]);
+    kill(&children[2], "-KILL");
+    finish(vec![children.pop().expect("rank 2")]);
+    let ends = finish(children);
+    assert_eq!((ends[0].0, ends[1].0), (Some(2), Some(2)), "{ends:?}");
+    let said = &ends[0].1;
+    assert!(
+        said.starts_with("error: rank 2 of 3 did not come to 127.0.0.1:") && said.ends_with(" within 2 s\n"),
+        "{said}"
+    );
+    assert!(!bench.path("run").exists());
+}
+
+#[test]
 fn variables_that_make_no_sense_are_refused() {
     let bench = Bench::new();
     let refused = bench.train("run").env("WORLD_SIZE", "2").env("RANK", "5").assert().code(2);

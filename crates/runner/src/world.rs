@@ -35,13 +35,18 @@ pub struct World {
 }
 
 impl World {
-    /// Joins the others, where the environment says that there are any. No later exchange waits longer than `timeout`.
+    /// Joins the others, where the environment says that there are any. No later exchange waits longer than `timeout`. `progress` is told
+    /// where they meet.
     ///
     /// # Errors
     /// Variables that contradict each other, or ranks that do not come.
-    pub fn from_environment(timeout: Duration) -> Result<Option<Self>, InputError> {
+    pub fn from_environment(timeout: Duration, progress: &mut dyn FnMut(&str)) -> Result<Option<Self>, InputError> {
         let variable = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
-        Launch::from_environment(variable)?.map(|launch| Self::join(launch, timeout)).transpose()
+        let Some(launch) = Launch::from_environment(variable)? else { return Ok(None) };
+        if launch.rank == 0 {
+            progress(&format!("rank 0 of {} meets the others at {}", launch.size, launch.place()));
+        }
+        Self::join(launch, timeout).map(Some)
     }
 
     /// Joins the others. Rank 0 serves the place where they meet, unless the launcher does.
@@ -60,6 +65,16 @@ impl World {
             Store::join(&launch.host, launch.port, &launch.prefix, timeout)
         };
         let store = store.map_err(cannot)?;
+        store.set(&here(rank), b"").map_err(cannot)?;
+        for other in 0..size {
+            // The group would wait as well, but not say for whom.
+            if store.get(&here(other), timeout).is_err() {
+                let (place, seconds) = (launch.place(), timeout.as_secs());
+                return Err(InputError::new(format!(
+                    "rank {other} of {size} did not come to {place} within {seconds} s"
+                )));
+            }
+        }
         let group = ProcessGroup::gloo(&store, rank, size, launch.interface(), timeout).map_err(cannot)?;
         let ranks = Arc::new(Ranks::new(group));
         // A connection of its own: one that waits for an answer lets nobody else ask.
@@ -200,6 +215,10 @@ impl World {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+fn here(rank: i64) -> String {
+    format!("here/{rank}")
 }
 
 fn ended(rank: i64) -> String {

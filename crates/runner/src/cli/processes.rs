@@ -15,7 +15,12 @@ const AGREE_EVERY: u64 = 10;
 pub(super) fn run<M: Method>(arguments: &TrainArguments) -> Result<ExitCode> {
     elbo_native::initialise();
     let interruption = Interruption::watch()?;
-    let Some(world) = World::from_environment(Duration::from_secs(arguments.rank_timeout))? else {
+    let mut say = |text: &str| {
+        if !arguments.quiet {
+            eprintln!("{text}");
+        }
+    };
+    let Some(world) = World::from_environment(Duration::from_secs(arguments.rank_timeout), &mut say)? else {
         return run_to_end::<M>(arguments, &interruption, None);
     };
     let world = Arc::new(world);
