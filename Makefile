@@ -6,13 +6,14 @@ ARGS    ?=
 LOGDIR  ?= runs
 PORT    ?= 6006
 DATA    ?=
+STEPS   ?= 200000
 
 SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 # Another project's libtorch must not become this one's: the link .libtorch says which it is.
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
-.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks doc clean distclean
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak doc clean distclean
 
 help: ## List these targets
 	@echo "make TARGET [NAME=value …]"
@@ -44,6 +45,13 @@ fetch-data: ## Fetch a data set into data/: DATA=mnist or DATA=fashion-mnist
 
 check-cuda: ## Compare training on the GPU with training on the CPU; needs an NVIDIA GPU
 	@scripts/check_cuda.sh
+
+check-faults: ready ## Kill, fill, damage, starve: does anything that was saved get lost? ARGS=FAULT for one of them (ten minutes)
+	@scripts/check_faults.sh $(ARGS)
+
+check-soak: ready ## Watch memory, speed and event files over STEPS=200000 steps (five minutes)
+	@cargo build --release -p elbo-experiments --bins
+	@LD_LIBRARY_PATH=$(CURDIR)/.libtorch/lib .venv/bin/python scripts/check_soak.py target/release/train $(STEPS)
 
 check-ranks: ready ## Compare several processes with one, under the launchers that are here (shell loop, torchrun, mpirun, srun)
 	@scripts/check_ranks.sh

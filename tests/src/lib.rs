@@ -1,5 +1,7 @@
 //! Cross-crate tests of `elbo`. The tests are in `tests/`; this library holds what they share.
 
+pub mod faults;
+
 use elbo_experiments::BuiltIn;
 use elbo_runner::{Event, Run, RunConfig, RunOptions};
 use serde_json::{Value, json};

@@ -17,6 +17,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
+mod out_of_memory;
 mod processes;
 
 /// Exit code of a check that failed.
@@ -68,7 +69,7 @@ pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode
         .try_get_matches()
         .and_then(|matches| <TrainArguments as clap::FromArgMatches>::from_arg_matches(&matches));
     match arguments {
-        Ok(arguments) => report(processes::run::<M>(&arguments)),
+        Ok(arguments) => report(out_of_memory::caught(|| processes::run::<M>(&arguments))),
         Err(error) => usage(&error),
     }
 }
@@ -92,7 +93,7 @@ pub fn report(result: Result<ExitCode>) -> ExitCode {
 pub fn run<A: Parser>(work: impl FnOnce(&A) -> Result<()>) -> ExitCode {
     elbo_native::initialise();
     match A::try_parse() {
-        Ok(arguments) => report(work(&arguments).map(|()| ExitCode::SUCCESS)),
+        Ok(arguments) => report(out_of_memory::caught(|| work(&arguments).map(|()| ExitCode::SUCCESS))),
         Err(error) => usage(&error),
     }
 }

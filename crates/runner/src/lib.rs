@@ -23,6 +23,7 @@ mod error;
 pub mod files;
 pub mod gallery;
 pub mod latch;
+pub mod memory;
 pub mod method;
 pub mod records;
 pub mod run;

@@ -3,7 +3,6 @@
 use super::{Clock, Curves, Note, Run, resuming};
 use crate::InputError;
 use crate::config::{RunConfig, below};
-use crate::device;
 use crate::directory::{Found, RunDirectory};
 use crate::files::remove_leftovers;
 use crate::method::{BuildContext, Method};
@@ -11,6 +10,7 @@ use crate::records::summary::Status;
 use crate::seed::{Stream, generator};
 use crate::trainer::Trainer;
 use crate::world::World;
+use crate::{device, memory};
 use anyhow::Result;
 use elbo_core::FieldError;
 use elbo_data::{BatchOrder, DataError, Splits};
@@ -136,6 +136,8 @@ pub(super) fn build<M: Method>(
         ))
         .into());
     }
+    let own_part = batch / world.map_or(1, World::size);
+    memory::refuse_what_cannot_fit(algorithm.as_ref(), shape, own_part, device, origin)?;
     if let Some(world) = world {
         let ranks = world.size();
         if batch % ranks != 0 {
