@@ -12,7 +12,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Another project's libtorch must not become this one's: the link .libtorch says which it is.
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
-.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda doc clean distclean
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-slurm check-sweep doc clean distclean
 
 help: ## List these targets
 	@echo "make TARGET [NAME=value …]"
@@ -44,6 +44,12 @@ fetch-data: ## Fetch a data set into data/: DATA=mnist or DATA=fashion-mnist
 
 check-cuda: ## Compare training on the GPU with training on the CPU; needs an NVIDIA GPU
 	@scripts/check_cuda.sh
+
+check-slurm: ## Run a 4-member sweep as a job array of a real Slurm on loopback; root on Debian
+	@scripts/check_slurm.sh
+
+check-sweep: ## Run a 24-member sweep, kill it three times on its way, and count what is left
+	@scripts/check_sweep.sh
 
 doc: ready ## Build the documentation of all crates
 	@cargo doc --workspace --no-deps

@@ -42,7 +42,7 @@ struct Arguments {
     /// Write a script for sbatch into this directory: a job array, one member a job
     #[arg(long, value_name = "DIRECTORY")]
     slurm: Option<PathBuf>,
-    /// Write sweep.csv and sweep.json of all finished members, and print the mean and spread over seeds
+    /// Write one table of all members as sweep.csv, sweep.json and a TensorBoard HPARAMS page, and print mean and spread over seeds
     #[arg(long)]
     collect: bool,
     /// Directory of the sweep [default: runs/NAME]
@@ -62,7 +62,7 @@ struct Arguments {
         long,
         value_name = "TEXT,...",
         value_delimiter = ',',
-        default_value = "evaluate/elbo,total_correlation,score/"
+        default_value = "evaluate/elbo,evaluation/elbo,total_correlation,score/"
     )]
     columns: Vec<String>,
     /// Print one JSON object on standard output, and everything else on standard error
@@ -116,7 +116,7 @@ fn list(sweep: &Sweep, out: &Path, json: bool) -> Result<()> {
     for (member, standing) in sweep.members.iter().zip(&standings) {
         let detail = match standing {
             Standing::Failed { reason, .. } => reason.clone(),
-            Standing::Begun { step } => format!("step {step}"),
+            Standing::Begun { step } | Standing::Running { step } => format!("step {step} of {}", member.steps()),
             Standing::Waiting | Standing::Finished => String::new(),
         };
         table.add_row([member.index.to_string(), member.name.clone(), standing.word().to_owned(), detail.clone()]);
@@ -124,7 +124,7 @@ fn list(sweep: &Sweep, out: &Path, json: bool) -> Result<()> {
             .push(json!({ "index": member.index, "name": member.name, "standing": standing.word(), "detail": detail }));
     }
     let count = |word: &str| standings.iter().filter(|standing| standing.word() == word).count();
-    let counts = ["finished", "failed", "begun", "waiting"].map(|word| format!("{} {word}", count(word)));
+    let counts = ["finished", "failed", "running", "begun", "waiting"].map(|word| format!("{} {word}", count(word)));
     let text = format!("{}\n{} members of {}: {}\n", table.trim_fmt(), members.len(), sweep.name, counts.join(", "));
     let object = json!({ "name": sweep.name, "members": members });
     Ok(terminal::present(&text, json.then_some(&object))?)
@@ -139,14 +139,20 @@ fn write_table(sweep: &Sweep, out: &Path, arguments: &Arguments) -> Result<()> {
     let (csv, json) = (out.join("sweep.csv"), out.join("sweep.json"));
     write_atomically(&csv, &collected.csv()?)?;
     write_atomically(&json, format!("{object:#}\n").as_bytes())?;
-    let next =
-        terminal::next_commands(&[("curves and HPARAMS", &format!("make tensorboard LOGDIR={}", out.display()))]);
+    let hparams = collected.write_hparams(out)?;
+    let next = terminal::next_commands(&[
+        ("mean and spread in HPARAMS", &format!("make tensorboard LOGDIR={}", hparams.display())),
+        ("all curves", &format!("make tensorboard LOGDIR={}", out.display())),
+    ]);
     let words = format!("{} of {} members are finished", collected.finished(), sweep.members.len());
+    let failures: String =
+        collected.failures().iter().map(|(name, reason)| format!("failed: {name}: {reason}\n")).collect();
     let text = format!(
-        "{}\n{words}; over seeds: mean ± standard deviation\n{}\n{}\n{next}",
+        "{}\n{words}; over seeds: mean ± standard deviation\n{failures}{}\n{}\n{}\n{next}",
         collected.table(&arguments.columns),
         csv.display(),
-        json.display()
+        json.display(),
+        hparams.display()
     );
     Ok(terminal::present(&text, arguments.json.then_some(&object))?)
 }

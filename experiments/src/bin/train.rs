@@ -27,5 +27,6 @@ Schedules:  a weight or learning rate may be a number, or an object such as
 Exit codes: 0 done, 2 bad input, 3 the loss was not finite, 130 interrupted (and saved)";
 
 fn main() -> ExitCode {
+    elbo_experiments::sweep::leash::follow();
     elbo_runner::cli::train::<BuiltIn>(ABOUT, EPILOGUE)
 }
