@@ -157,7 +157,9 @@ fn a_killed_sweep_goes_on_and_has_every_row_once() {
                   "set": { "train.evaluate_every": 0, "train.log_every": 50, "train.checkpoint_every": 40 } }]),
     );
     let mut child = start(folder.path());
-    wait_until(folder.path(), |members| with_standing(members, "finished") >= 2 && with_standing(members, "running") > 0);
+    wait_until(folder.path(), |members| {
+        with_standing(members, "finished") >= 2 && with_standing(members, "running") > 0
+    });
     signal("KILL", &format!("-{}", child.id()));
     child.wait().expect("an end");
     let finished = with_standing(&listed(folder.path()), "finished");
@@ -316,7 +318,10 @@ fn a_failed_member_is_listed_with_its_reason_and_retried_on_request() {
     assert_eq!(line, "1 of 2 members failed; --list says why, --retry tries them again");
     let output = sweep(folder.path(), &["--list"]).output().expect("started");
     let text = String::from_utf8(output.stdout).expect("text");
-    assert!(text.contains("was not finite") && text.contains("1 finished, 1 failed, 0 running, 0 begun, 0 waiting"), "{text}");
+    assert!(
+        text.contains("was not finite") && text.contains("1 finished, 1 failed, 0 running, 0 begun, 0 waiting"),
+        "{text}"
+    );
     let log = folder.path().join("out/sweep/logs/learning_rate-1e30.log");
     let first = fs::read_to_string(&log).expect("a log");
     refusal(&mut sweep(folder.path(), &["--run"]), 1);

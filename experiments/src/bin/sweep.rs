@@ -21,13 +21,14 @@ use std::process::ExitCode;
 ///
 /// A grid is a JSON file: a base configuration and the fields that vary, as lists or ranges. Every
 /// member is a run like any other, in a directory of its own. Finished members are left alone,
-/// interrupted ones are resumed, failed ones are listed with their reason and tried again with --retry;
-/// so the same command may be given again at any time.
+/// interrupted ones are resumed, failed ones are listed with their reason and tried again with
+/// --retry; so the same command may be given again at any time, also while it runs elsewhere:
+/// members that another process runs are waited for.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 #[command(group(ArgGroup::new("what").required(true).args(["list", "run", "index", "slurm", "collect"])))]
 struct Arguments {
-    /// The grid
+    /// The grid, a JSON file as below
     #[arg(value_name = "GRID")]
     grid: PathBuf,
     /// List the members and how each stands
@@ -74,13 +75,21 @@ const EPILOGUE: &str = "A grid:
   { \"name\": \"tc\", \"base\": \"../beta_tcvae_sprites.json\", \"set\": { \"train.steps\": 20000 },
     \"grids\": [ { \"product\": { \"method.tc_weight\": [1, 4], \"seed\": { \"from\": 0, \"to\": 4 } } } ] }
 \"product\": all combinations; \"zip\": lists of one length that vary together; \"set\": the same in all
-members of its grid; several grids are put after one another.
+members of the file, or of its grid. Values are a list, or a range of integers with both ends,
+{\"from\", \"to\", \"step\"}. Several grids are put after one another. \"base\" is a file, from the
+grid's folder, or a configuration.
+
+Files, below --out: MEMBER/ is a run; sweep/logs/MEMBER.log what it said, session after session;
+sweep/failures/MEMBER.json why it failed; sweep.csv, sweep.json and sweep/hparams/ are --collect's.
+--collect also reads what evaluate found of a member (tags evaluation/...). Ctrl-C saves every run
+that is under way and ends; a sweep that is killed has the same effect.
 
 Examples:
   sweep experiments/configs/sweeps/tc_weights.json --list
   sweep experiments/configs/sweeps/tc_weights.json --run --jobs 2
   sweep experiments/configs/sweeps/tc_weights.json --collect
   sweep experiments/configs/sweeps/locatello_sprites.json --slurm jobs --sbatch=--gres=gpu:1
+  sbatch jobs/locatello_sprites.sbatch    # again after failures: finished members end at once
 
 Exit codes: 0 done, 1 members failed, 2 bad input, 130 interrupted.";
 
