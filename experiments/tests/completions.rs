@@ -76,7 +76,7 @@ fn every_help_has_all_its_parts() {
             assert!(help.contains(part), "{name} --help has no {part:?}:\n{help}");
         }
         assert!(help.contains(&format!("Usage: {name} ")), "{help}");
-        let examples = help.split_once("Example").expect("examples").1.lines().skip(1);
+        let examples = help.split_once("\nExample").expect("examples").1.lines().skip(1);
         let examples: Vec<&str> = examples.take_while(|line| !line.trim().is_empty()).collect();
         assert!(!examples.is_empty(), "{name} has no example");
         for example in examples {

@@ -82,7 +82,7 @@ grid's folder, or a configuration.
 Files, below --out: MEMBER/ is a run; sweep/logs/MEMBER.log what it said, session after session;
 sweep/failures/MEMBER.json why it failed; sweep.csv, sweep.json and sweep/hparams/ are --collect's.
 --collect also reads what evaluate found of a member (tags evaluation/...). Ctrl-C saves every run
-that is under way and ends; a sweep that is killed has the same effect.
+that is under way and ends; the runs of a sweep that is killed save and end by themselves.
 
 Examples:
   sweep experiments/configs/sweeps/tc_weights.json --list
