@@ -13,7 +13,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Another project's libtorch must not become this one's: the link .libtorch says which it is.
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
-.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak doc clean distclean
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak check-slurm check-sweep
+.PHONY: doc clean distclean
 
 help: ## List these targets
 	@echo "make TARGET [NAME=value …]"
@@ -55,6 +56,12 @@ check-soak: ready ## Watch memory, speed and event files over STEPS=200000 steps
 
 check-ranks: ready ## Compare several processes with one, under the launchers that are here (shell loop, torchrun, mpirun, srun)
 	@scripts/check_ranks.sh
+
+check-slurm: ## Run a 4-member sweep as a job array of a real Slurm on loopback; root on Debian
+	@scripts/check_slurm.sh
+
+check-sweep: ## Run a 24-member sweep, kill it three times on its way, and count what is left
+	@scripts/check_sweep.sh
 
 doc: ready ## Build the documentation of all crates
 	@cargo doc --workspace --no-deps

@@ -11,8 +11,10 @@ use crate::{
     CheckFailed, Diverged, Event, InputError, Interrupted, Method, RankLost, Run, RunConfig, RunOptions, World,
 };
 use anyhow::Result;
-use clap::Parser;
+use clap::{Arg, Command, CommandFactory, Parser, value_parser};
+use clap_complete::Shell;
 use elbo_core::networks::LikelihoodName;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -64,14 +66,9 @@ pub struct TrainArguments {
 ///
 /// `about` is the head of `--help`, `epilogue` its end: examples.
 pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode {
-    let command = <TrainArguments as clap::CommandFactory>::command().about(about).after_help(epilogue);
-    let arguments = command
-        .try_get_matches()
-        .and_then(|matches| <TrainArguments as clap::FromArgMatches>::from_arg_matches(&matches));
-    match arguments {
-        Ok(arguments) => report(out_of_memory::caught(|| processes::run::<M>(&arguments))),
-        Err(error) => usage(&error),
-    }
+    let command = TrainArguments::command().about(about).after_help(epilogue);
+    parsed::<TrainArguments>(command)
+        .map_or_else(|code| code, |arguments| report(out_of_memory::caught(|| processes::run::<M>(&arguments))))
 }
 
 /// Runs a binary's work and turns its error into one line and an exit code.
@@ -92,16 +89,70 @@ pub fn report(result: Result<ExitCode>) -> ExitCode {
 /// Parses the command line, and runs `work` with it: the `main` of a binary that does not train.
 pub fn run<A: Parser>(work: impl FnOnce(&A) -> Result<()>) -> ExitCode {
     elbo_native::initialise();
-    match A::try_parse() {
-        Ok(arguments) => report(out_of_memory::caught(|| work(&arguments).map(|()| ExitCode::SUCCESS))),
-        Err(error) => usage(&error),
+    parsed(A::command()).map_or_else(
+        |code| code,
+        |arguments| report(out_of_memory::caught(|| work(&arguments).map(|()| ExitCode::SUCCESS))),
+    )
+}
+
+/// What holds for every binary, at the end of its `--help`.
+const ENVIRONMENT: &str = "Environment:
+  ELBO_CUDA=0           keeps off the GPU
+  ELBO_CACHE=DIRECTORY  where pictures are kept cropped and resized (default ~/.cache/elbo; empty
+                        for nowhere), and, if it is set, rendered dSprites
+  OMP_NUM_THREADS=N     threads of libtorch on the CPU (default: one a core)";
+/// For a binary whose help says nothing of its own about them.
+const EXIT_CODES: &str = "Exit codes: 0 done, 2 bad input, 130 interrupted.";
+
+/// The arguments that `command` finds on the command line, or the exit code of a command line that asks for something else: help, the
+/// version, completions, or what is not to be had.
+fn parsed<A: Parser>(command: Command) -> Result<A, ExitCode> {
+    let mut command = furnished(command, program_name());
+    // Alone, whatever else the command line of this binary has to have.
+    let first = std::env::args().nth(1).unwrap_or_default();
+    let asked = first == "--completions" || first.starts_with("--completions=");
+    let found = if asked {
+        let only = Command::new(env!("CARGO_PKG_NAME")).bin_name(program_name()).arg(completions());
+        only.try_get_matches_from(std::env::args_os()).map(|matches| Err(matches.get_one("completions").copied()))
+    } else {
+        let matches = command.try_get_matches_from_mut(std::env::args_os());
+        matches.and_then(|matches| A::from_arg_matches(&matches)).map(Ok)
+    };
+    match found {
+        Ok(Ok(arguments)) => Ok(arguments),
+        Ok(Err(shell)) => {
+            let shell = shell.unwrap_or(Shell::Bash);
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, program_name(), &mut script);
+            // A reader that went away wants no more of it.
+            let _ = std::io::stdout().write_all(&script);
+            Err(ExitCode::SUCCESS)
+        }
+        // `--help` and `--version` go to standard output, everything else is bad input.
+        Err(error) => {
+            let _ = error.print();
+            Err(if error.use_stderr() { ExitCode::from(EXIT_INPUT) } else { ExitCode::SUCCESS })
+        }
     }
 }
 
-/// `--help` and `--version` go to standard output, everything else is bad input.
-fn usage(error: &clap::Error) -> ExitCode {
-    let _ = error.print();
-    if error.use_stderr() { ExitCode::from(EXIT_INPUT) } else { ExitCode::SUCCESS }
+/// The command under its binary's name, with what all binaries have: `--completions`, exit codes and environment in the help.
+fn furnished(command: Command, name: String) -> Command {
+    let own = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+    let codes = if own.contains("Exit codes") { String::new() } else { format!("{EXIT_CODES}\n\n") };
+    let end = format!("{}\n\n{codes}{ENVIRONMENT}", own.trim_end());
+    command.display_name(name).after_help(end.trim_start().to_owned()).arg(completions())
+}
+
+fn completions() -> Arg {
+    let arg = Arg::new("completions").long("completions").value_name("SHELL").value_parser(value_parser!(Shell));
+    arg.exclusive(true).help("Print what the shell needs to complete this command line, and end")
+}
+
+/// The name that this binary was started under.
+fn program_name() -> String {
+    let path = std::env::args_os().next().map(PathBuf::from);
+    path.and_then(|path| path.file_name()?.to_str().map(str::to_owned)).unwrap_or_else(|| "elbo".to_owned())
 }
 
 /// The whole run, of the only process or of rank 0.

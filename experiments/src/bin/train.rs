@@ -32,5 +32,6 @@ Exit codes: 0 done, 2 bad input, 3 the loss was not finite, 4 another process is
             130 interrupted (and saved)";
 
 fn main() -> ExitCode {
+    elbo_experiments::sweep::leash::follow();
     elbo_runner::cli::train::<BuiltIn>(ABOUT, EPILOGUE)
 }
