@@ -154,8 +154,9 @@ fn write_table(sweep: &Sweep, out: &Path, arguments: &Arguments) -> Result<()> {
         ("all curves", &format!("make tensorboard LOGDIR={}", out.display())),
     ]);
     let words = format!("{} of {} members are finished", collected.finished(), sweep.members.len());
-    let failures: String =
+    let failures: Vec<String> =
         collected.failures().iter().map(|(name, reason)| format!("failed: {name}: {reason}\n")).collect();
+    let failures = failures.concat();
     let text = format!(
         "{}\n{words}; over seeds: mean ± standard deviation\n{failures}{}\n{}\n{}\n{next}",
         collected.table(&arguments.columns),
