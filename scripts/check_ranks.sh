@@ -29,6 +29,7 @@ arguments=(experiments/configs/beta_tcvae_sprites.json --device cpu --quiet --se
 
 free_port() { .venv/bin/python -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])'; }
 
+# shellcheck disable=SC2317  # called by its name, as a launcher
 by_hand() {
     local size=$1 rank pids=() status=0
     shift
@@ -37,7 +38,7 @@ by_hand() {
         pids+=($!)
     done
     for pid in "${pids[@]}"; do wait "$pid" || status=$?; done
-    return $status
+    return "$status"
 }
 
 compare='

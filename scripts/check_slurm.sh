@@ -65,7 +65,14 @@ alive() { kill -0 "$1" 2>/dev/null; }
 stop_all() {
     local code=$? pid i waited
     trap - EXIT INT TERM
-    if [[ -n ${SLURM_CONF:-} ]]; then timeout 10 scancel --user root >/dev/null 2>&1 || true; fi
+    # Jobs first: nobody would end them once slurmd is gone.
+    if ((${#started[@]} >= 3)); then
+        timeout 10 scancel --user root >/dev/null 2>&1 || true
+        for ((waited = 0; waited < 200; waited++)); do
+            [[ -n $(timeout 10 squeue --noheader 2>/dev/null) ]] || break
+            sleep 0.2
+        done
+    fi
     for ((i = ${#started[@]} - 1; i >= 0; i--)); do
         pid=${started[i]}
         kill -TERM "$pid" 2>/dev/null || continue
@@ -76,10 +83,12 @@ stop_all() {
         echo "check-slurm: last lines of slurmctld and slurmd:" >&2
         tail -n 5 "$work/slurmctld.log" "$work/slurmd.log" >&2 2>/dev/null || true
     fi
-    # What a daemon left behind ends with the folder's files in use by nobody.
-    if [[ -n ${KEEP:-} ]]; then echo "kept: $work"; else rm -rf "$work"; fi
+    # Processes of jobs that Slurm could not end name the scratch folder, which no other process does.
+    for pid in $(pgrep -f -- "$work/" || true); do kill -KILL "$pid" 2>/dev/null || true; done
+    sleep 0.2
     local left
-    left=$(for pid in "${started[@]}"; do ! alive "$pid" || echo "$pid"; done)
+    left=$(for pid in "${started[@]}" $(pgrep -f -- "$work/" || true); do ! alive "$pid" || echo "$pid"; done)
+    rm -rf "$work"
     if [[ -z $left ]]; then echo "stopped: everything that was started"; else echo "FAILED: still running: $left"; code=1; fi
     exit "$code"
 }

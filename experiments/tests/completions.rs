@@ -10,9 +10,11 @@ use std::process::Command;
 /// The names of all binaries, from their sources.
 fn names() -> Vec<String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/bin");
-    let stem = |entry: std::io::Result<fs::DirEntry>| entry.expect("a file").path().file_stem().map(ToOwned::to_owned);
-    let names = fs::read_dir(folder).expect("binaries").filter_map(stem);
-    names.map(|name| name.into_string().expect("a plain name")).collect()
+    let stem = |entry: std::io::Result<fs::DirEntry>| {
+        let path = entry.expect("a file").path();
+        path.file_stem().and_then(|stem| stem.to_str()).expect("a plain name").to_owned()
+    };
+    fs::read_dir(folder).expect("binaries").map(stem).collect()
 }
 
 fn said(name: &str, arguments: &[&str]) -> String {

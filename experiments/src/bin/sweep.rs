@@ -14,6 +14,7 @@ use elbo_experiments::sweep::{Standing, Sweep, collect, run_all, run_one, script
 use elbo_runner::files::write_atomically;
 use elbo_runner::{cli, terminal};
 use serde_json::json;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -154,9 +155,10 @@ fn write_table(sweep: &Sweep, out: &Path, arguments: &Arguments) -> Result<()> {
         ("all curves", &format!("make tensorboard LOGDIR={}", out.display())),
     ]);
     let words = format!("{} of {} members are finished", collected.finished(), sweep.members.len());
-    let failures: Vec<String> =
-        collected.failures().iter().map(|(name, reason)| format!("failed: {name}: {reason}\n")).collect();
-    let failures = failures.concat();
+    let mut failures = String::new();
+    for (name, reason) in collected.failures() {
+        writeln!(failures, "failed: {name}: {reason}")?;
+    }
     let text = format!(
         "{}\n{words}; over seeds: mean ± standard deviation\n{failures}{}\n{}\n{}\n{next}",
         collected.table(&arguments.columns),

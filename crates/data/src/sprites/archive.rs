@@ -174,13 +174,11 @@ fn render_in_parts<E: From<DataError>>(
 
 /// The header of an `.npy` file, version 1.0, padded so that the data start at a multiple of 64 bytes; no sizes for a scalar.
 fn npy_header(kind: &str, shape: &[usize]) -> Vec<u8> {
-    let mut sizes: Vec<String> = shape.iter().map(ToString::to_string).collect();
-    if sizes.len() == 1 {
-        // Python's way to write a tuple of one.
-        sizes.push(String::new());
-    }
-    let shape = sizes.join(", ");
-    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({}), }}", shape.trim_end());
+    let sizes = match shape {
+        [] => String::new(),
+        sizes => sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") + ",",
+    };
+    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sizes}), }}");
     let padding = 63 - (10 + text.len()) % 64;
     text.extend(std::iter::repeat_n(' ', padding));
     text.push('\n');
