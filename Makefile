@@ -7,13 +7,15 @@ LOGDIR  ?= runs
 PORT    ?= 6006
 DATA    ?=
 FUZZ_SECONDS ?= 600
+STEPS   ?= 200000
 
 SHELL := /bin/bash
 export PATH := $(PATH):$(HOME)/.cargo/bin
 # Another project's libtorch must not become this one's: the link .libtorch says which it is.
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
-.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda fuzz check-advisories doc clean distclean
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak check-slurm check-sweep
+.PHONY: fuzz check-advisories doc clean distclean
 
 help: ## List these targets
 	@echo "make TARGET [NAME=value …]"
@@ -45,6 +47,22 @@ fetch-data: ## Fetch a data set into data/: DATA=mnist or DATA=fashion-mnist
 
 check-cuda: ## Compare training on the GPU with training on the CPU; needs an NVIDIA GPU
 	@scripts/check_cuda.sh
+
+check-faults: ready ## Kill, fill, damage, starve: does anything that was saved get lost? ARGS=FAULT for one of them (ten minutes)
+	@scripts/check_faults.sh $(ARGS)
+
+check-soak: ready ## Watch memory, speed and event files over STEPS=200000 steps (five minutes)
+	@cargo build --release -p elbo-experiments --bins
+	@LD_LIBRARY_PATH=$(CURDIR)/.libtorch/lib .venv/bin/python scripts/check_soak.py target/release/train $(STEPS)
+
+check-ranks: ready ## Compare several processes with one, under the launchers that are here (shell loop, torchrun, mpirun, srun)
+	@scripts/check_ranks.sh
+
+check-slurm: ## Run a 4-member sweep as a job array of a real Slurm on loopback; root on Debian
+	@scripts/check_slurm.sh
+
+check-sweep: ## Run a 24-member sweep, kill it three times on its way, and count what is left
+	@scripts/check_sweep.sh
 
 fuzz: ready ## Throw bytes at every reader for FUZZ_SECONDS=600 each, two at a time; ARGS=TARGET for some; needs a nightly compiler
 	@scripts/fuzz.sh $(FUZZ_SECONDS) $(ARGS)

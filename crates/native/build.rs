@@ -6,7 +6,7 @@ use std::{env, fs};
 /// The version that the tch of this workspace is written for.
 const LIBTORCH_VERSION: &str = "2.11.0";
 
-const SOURCES: [&str; 8] = [
+const SOURCES: [&str; 9] = [
     "cpp/adam.cpp",
     "cpp/autograd.cpp",
     "cpp/call.cpp",
@@ -14,6 +14,7 @@ const SOURCES: [&str; 8] = [
     "cpp/error.cpp",
     "cpp/generator.cpp",
     "cpp/gradients.cpp",
+    "cpp/process_group.cpp",
     "cpp/recorder.cpp",
 ];
 
@@ -70,6 +71,8 @@ fn compile(root: &Path) {
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         // libtorch is built with it, and classes of its headers (RecordFunction) have one field more without it.
         .define("NDEBUG", None)
+        .define("USE_C10D_GLOO", None)
+        .include("cpp/opaque")
         .flag("-isystem")
         .flag(root.join("include"))
         .flag("-isystem")

@@ -1,7 +1,11 @@
 //! Many runs from one file: a base configuration and what varies.
 
 mod collect;
+mod display;
 mod grid;
+mod hparams;
+pub mod leash;
+mod measured;
 mod running;
 mod slurm;
 mod standing;

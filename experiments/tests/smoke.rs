@@ -2,7 +2,7 @@
 
 mod common;
 
-use common::{Bench, binary, small};
+use common::{Bench, binary, small, write_mnist};
 use serde_json::{Value, json};
 use std::fmt::Write as _;
 use std::fs;
@@ -35,24 +35,6 @@ fn every_binary_explains_itself() {
         }
         binary(name).arg("--version").assert().success();
         binary(name).arg("--no-such-flag").assert().code(2);
-    }
-}
-
-/// 28×28 pictures and labels in MNIST's four files, each digit a bar of another length.
-fn write_mnist(folder: &Path) {
-    fs::create_dir_all(folder).expect("a folder");
-    for (prefix, count) in [("train", 100_u32), ("t10k", 20)] {
-        let mut images = vec![0, 0, 8, 3];
-        let mut labels = vec![0, 0, 8, 1];
-        images.extend([count, 28, 28].iter().flat_map(|size| size.to_be_bytes()));
-        labels.extend(count.to_be_bytes());
-        for index in 0..count {
-            let bar = (index % 10 + 1) * 28;
-            images.extend((0..784).map(|pixel| if pixel < bar { 200_u8 } else { 0 }));
-            labels.push((index % 10) as u8);
-        }
-        fs::write(folder.join(format!("{prefix}-images-idx3-ubyte")), images).expect("written");
-        fs::write(folder.join(format!("{prefix}-labels-idx1-ubyte")), labels).expect("written");
     }
 }
 

@@ -1,7 +1,8 @@
 //! One training step: the contract between a method and the loop.
 
-use crate::{NamedTensors, Scalars, Vae};
+use crate::{FieldError, NamedTensors, Ranks, Scalars, Vae};
 use elbo_native::Generator;
+use std::sync::Arc;
 use tch::Tensor;
 
 /// What a step may know besides its batch.
@@ -48,9 +49,20 @@ pub trait Algorithm {
     ///
     /// # Errors
     /// What would fit, as in `expected a batch of at least 2, …; got 1`; the runner puts `data.batch_size` in front. Where a field of the
-    /// method itself is wrong, a [`FieldError`](crate::FieldError) whose field is below `method`.
+    /// method itself is wrong, a [`FieldError`] whose field is below `method`.
     fn check(&self, batch: i64, dataset_len: i64) -> anyhow::Result<()> {
         let _ = (batch, dataset_len);
         Ok(())
+    }
+
+    /// From now on [`Algorithm::train_step`] is one process's part of a step that several take together: each is given the whole batch
+    /// and equal generators, and leaves equal parameters.
+    ///
+    /// # Errors
+    /// Why the method cannot; the fields are those of the whole configuration (`method.name`).
+    fn train_among(&mut self, ranks: Arc<Ranks>) -> Result<(), FieldError> {
+        let _ = ranks;
+        let message = "expected a method of one objective, which alone several processes can train; start one process for this one";
+        Err(FieldError::new("method.name", message))
     }
 }

@@ -12,6 +12,7 @@
 //! | [`schedule`], [`weight`] | weights and learning rates as arithmetic on the device's step counter |
 //! | [`config`] | values of a configuration that say what they expected |
 //! | [`algorithm`], [`scalars`] | one training step: the contract between methods and the loop |
+//! | [`ranks`] | several processes that train one model |
 
 pub mod algorithm;
 pub mod config;
@@ -24,6 +25,7 @@ pub mod networks;
 pub mod optimizer;
 pub mod player;
 pub mod posterior;
+pub mod ranks;
 pub mod scalars;
 pub mod schedule;
 pub mod vae;
@@ -38,6 +40,7 @@ pub use networks::{ModelConfig, Network};
 pub use optimizer::{Optimizer, OptimizerConfig};
 pub use player::Player;
 pub use posterior::{Gaussian, Knowledge, Posterior};
+pub use ranks::{ExchangeFailed, Ranks};
 pub use scalars::Scalars;
 pub use schedule::Schedule;
 pub use vae::{Encoder, Vae};

@@ -2,7 +2,7 @@
 
 use crate::named::prefixed;
 use crate::posterior::Knowledge;
-use crate::{ForwardPass, Gaussian, Likelihood, NamedTensors, Network, Posterior};
+use crate::{ExchangeFailed, ForwardPass, Gaussian, Likelihood, NamedTensors, Network, Posterior, Ranks};
 use elbo_native::Generator;
 use tch::Tensor;
 
@@ -22,6 +22,12 @@ pub trait Encoder: std::fmt::Debug + Send {
     /// What is remembered but not trained, as [`Network::buffers`].
     fn buffers(&self) -> NamedTensors {
         Vec::new()
+    }
+
+    /// The network whose output, mean and log-variance side by side, is all that q(z|x) is made of; where there is one, several processes
+    /// can train the encoder together.
+    fn head_network(&self) -> Option<&dyn Network> {
+        None
     }
 
     /// What the posteriors tell besides samples; a density if nothing else is said.
@@ -58,6 +64,10 @@ impl Encoder for GaussianEncoder {
 
     fn buffers(&self) -> NamedTensors {
         self.network.buffers()
+    }
+
+    fn head_network(&self) -> Option<&dyn Network> {
+        Some(self.network.as_ref())
     }
 }
 
@@ -108,6 +118,38 @@ impl Vae {
         let decoded = self.decode_training(&z);
         let log_likelihood = self.likelihood.log_likelihood(x, &decoded);
         ForwardPass::new(x.shallow_clone(), posterior, z, decoded, log_likelihood)
+    }
+
+    /// [`Vae::forward_training`] of the whole batch, of which this process computes its own rows: the same pass on every rank, up to which
+    /// rows carry a gradient (see [`ranks`](crate::ranks)).
+    ///
+    /// # Errors
+    /// A rank is lost, or late.
+    ///
+    /// # Panics
+    /// [`Vae::can_be_shared`] is false, or the ranks cannot share the batch evenly.
+    pub fn forward_among(
+        &self,
+        x: &Tensor,
+        noise: &Generator,
+        samples: i64,
+        ranks: &Ranks,
+    ) -> Result<ForwardPass, ExchangeFailed> {
+        self.check_pictures(x);
+        let network = self.encoder.head_network().expect("an encoder that several processes can train");
+        let own = ranks.own(x, 0);
+        let head = ranks.gather(&[(&network.forward_training(&own), 0)])?.remove(0);
+        let (posterior, z) = drawn(&head, noise, samples);
+        let decoded = self.decode_training(&ranks.own(&z, -2));
+        let log_likelihood = self.likelihood.log_likelihood(&own, &decoded);
+        let mut all = ranks.gather(&[(&log_likelihood, -1), (&decoded, -4)])?;
+        let (decoded, log_likelihood) = (all.remove(1), all.remove(0));
+        Ok(ForwardPass::new(x.shallow_clone(), posterior, z, decoded, log_likelihood))
+    }
+
+    /// Whether several processes can train this model together: q(z|x) is drawn from the output of one network.
+    pub fn can_be_shared(&self) -> bool {
+        self.encoder.head_network().is_some()
     }
 
     /// q(z|x) and one draw `[B, D]`.

@@ -5,6 +5,7 @@
 //! - [`gradients`], [`gradients_keeping_graph`], [`clip_by_global_norm`], [`fused_adam`]: an update of all parameters that tells the host nothing.
 //! - [`with_gradient`]: a gradient written by hand, as a node of autograd's graph.
 //! - [`recorder`]: which operators a step runs, and whether one of them waits for the device.
+//! - [`Store`], [`ProcessGroup`]: several processes, one computation.
 //! - [`flags`], [`memory`], [`call`]: switches, memory statistics, and any other operator by its name.
 //!
 //! One step of Adam on `½ (θ − 3)²`:
@@ -48,6 +49,7 @@ pub mod flags;
 mod generator;
 mod gradients;
 pub mod memory;
+mod process_group;
 pub mod recorder;
 mod shim;
 pub mod testing;
@@ -59,3 +61,4 @@ pub use cuda::{CudaStatus, initialise};
 pub use error::{Error, Result};
 pub use generator::Generator;
 pub use gradients::{clip_by_global_norm, global_norm, gradients, gradients_keeping_graph};
+pub use process_group::{ProcessGroup, Store};

@@ -14,7 +14,7 @@ macro_rules! opaque {
         }
     )*};
 }
-opaque!(RawGenerator, RawResults, RawRecording, RawOperators, RawGradientSink);
+opaque!(RawGenerator, RawResults, RawRecording, RawOperators, RawGradientSink, RawStore, RawGroup);
 
 /// A borrowed tensor as C++ takes it. The shim changes a tensor's contents only where its Rust caller says so.
 pub(crate) type Borrowed = *const C_tensor;
@@ -109,6 +109,41 @@ unsafe extern "C" {
     pub(crate) fn elbo_flag_get(flag: c_int, on: *mut c_int) -> c_int;
     pub(crate) fn elbo_cuda_memory(device: c_int, out: *mut i64) -> c_int;
     pub(crate) fn elbo_cuda_reset_peak(device: c_int) -> c_int;
+
+    pub(crate) fn elbo_store_new(
+        host: *const c_char,
+        port: *mut u16,
+        serve: c_int,
+        prefix: *const c_char,
+        timeout: i64,
+        out: *mut *mut RawStore,
+    ) -> c_int;
+    pub(crate) fn elbo_store_free(store: *mut RawStore);
+    pub(crate) fn elbo_store_set(store: *mut RawStore, key: *const c_char, bytes: *const u8, count: usize) -> c_int;
+    pub(crate) fn elbo_store_get(
+        store: *mut RawStore,
+        key: *const c_char,
+        timeout: i64,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
+    pub(crate) fn elbo_store_has(store: *mut RawStore, key: *const c_char, present: *mut c_int) -> c_int;
+    pub(crate) fn elbo_group_new(
+        store: *mut RawStore,
+        rank: c_int,
+        size: c_int,
+        interface: *const c_char,
+        timeout: i64,
+        out: *mut *mut RawGroup,
+    ) -> c_int;
+    pub(crate) fn elbo_group_free(group: *mut RawGroup);
+    pub(crate) fn elbo_group_sum(group: *mut RawGroup, tensor: *mut C_tensor) -> c_int;
+    pub(crate) fn elbo_group_broadcast(group: *mut RawGroup, tensor: *mut C_tensor) -> c_int;
+    pub(crate) fn elbo_group_gather(
+        group: *mut RawGroup,
+        size: c_int,
+        tensor: Borrowed,
+        out: *mut *mut C_tensor,
+    ) -> c_int;
 
     pub(crate) fn elbo_recording_begin(out: *mut *mut RawRecording) -> c_int;
     pub(crate) fn elbo_recording_end(recording: *mut RawRecording, out: *mut *mut RawOperators) -> c_int;

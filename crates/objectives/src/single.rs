@@ -3,8 +3,9 @@
 use crate::{ElboParts, Objective, Terms};
 use elbo_core::player::non_finite;
 use elbo_core::{
-    Algorithm, BatchContext, FieldError, ForwardPass, NamedTensors, OptimizerConfig, Player, Scalars, Vae,
+    Algorithm, BatchContext, FieldError, ForwardPass, NamedTensors, OptimizerConfig, Player, Ranks, Scalars, Vae,
 };
+use std::sync::Arc;
 use tch::Tensor;
 
 /// Trains a VAE by one objective.
@@ -16,6 +17,7 @@ pub struct SingleObjective<O> {
     vae: Vae,
     player: Player,
     objective: O,
+    ranks: Option<Arc<Ranks>>,
 }
 
 impl<O: Objective> SingleObjective<O> {
@@ -25,7 +27,7 @@ impl<O: Objective> SingleObjective<O> {
     /// The field of `optimizer` that does not fit.
     pub fn new(vae: Vae, objective: O, optimizer: &OptimizerConfig) -> Result<Self, FieldError> {
         let player = Player::new(vae.parameters(), optimizer)?;
-        Ok(Self { vae, player, objective })
+        Ok(Self { vae, player, objective, ranks: None })
     }
 
     /// The objective.
@@ -74,9 +76,16 @@ pub fn complete(reported: &mut Scalars, pass: &ForwardPass) {
 
 impl<O: Objective> Algorithm for SingleObjective<O> {
     fn train_step(&mut self, x: &Tensor, context: &BatchContext<'_>) -> anyhow::Result<Scalars> {
-        let pass = self.vae.forward_training(x, context.noise, self.objective.samples());
+        let samples = self.objective.samples();
+        let pass = match &self.ranks {
+            None => self.vae.forward_training(x, context.noise, samples),
+            Some(ranks) => self.vae.forward_among(x, context.noise, samples, ranks)?,
+        };
         let (loss, reported) = self.terms(&pass, context);
-        let gradients = self.player.gradients(&loss)?;
+        let mut gradients = self.player.gradients(&loss)?;
+        if let Some(ranks) = &self.ranks {
+            gradients = ranks.sum(&gradients)?;
+        }
         let (skip, gradient_norm) = non_finite(&loss, &gradients)?;
         self.player.step(gradients, context.step, Some(&skip))?;
         Ok(reported
@@ -105,5 +114,13 @@ impl<O: Objective> Algorithm for SingleObjective<O> {
 
     fn check(&self, batch: i64, dataset_len: i64) -> anyhow::Result<()> {
         self.objective.check(batch, dataset_len, self.vae.latent())
+    }
+    fn train_among(&mut self, ranks: Arc<Ranks>) -> Result<(), FieldError> {
+        if !self.vae.can_be_shared() {
+            let message = "expected gaussian, the only posterior that several processes can train together";
+            return Err(FieldError::new("model.posterior", message));
+        }
+        self.ranks = Some(ranks);
+        Ok(())
     }
 }

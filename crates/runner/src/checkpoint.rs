@@ -14,7 +14,10 @@ use tch::{Device, Kind, Tensor};
 /// Counters and texts that go with the tensors.
 pub type Metadata = HashMap<String, String>;
 
-const CHECKSUM: &str = "crc32";
+/// Metadata: the checksum of everything in the file but itself.
+const CHECKSUM: &str = "checksum";
+/// What earlier checkpoints have instead: of names and contents only.
+const CHECKSUM_OF_CONTENTS: &str = "crc32";
 const PREFIX: &str = "step-";
 const SUFFIX: &str = ".safetensors";
 
@@ -40,8 +43,9 @@ pub fn write(folder: &Path, step: u64, tensors: &NamedTensors, mut metadata: Met
             Ok((name.clone(), dtype(name, tensor.kind())?, shape, host_bytes(tensor)?))
         })
         .collect::<Result<_>>()?;
-    metadata
-        .insert(CHECKSUM.to_owned(), checksum(bytes.iter().map(|(name, _, _, data)| (name.as_str(), data.as_slice()))));
+    let summed =
+        bytes.iter().map(|(name, dtype, shape, data)| (name.as_str(), *dtype, shape.as_slice(), data.as_slice()));
+    metadata.insert(CHECKSUM.to_owned(), checksum(summed, &metadata));
     let views = bytes
         .iter()
         .map(|(name, dtype, shape, data)| Ok((name.as_str(), TensorView::new(*dtype, shape.clone(), data)?)))
@@ -136,10 +140,17 @@ impl Checkpoint {
         let (_, header) = SafeTensors::read_metadata(&content).map_err(|error| damaged(&error))?;
         let mut metadata: Metadata = header.metadata().clone().unwrap_or_default();
         let parsed = SafeTensors::deserialize(&content).map_err(|error| damaged(&error))?;
-        let mut views = parsed.tensors();
-        views.sort_by(|(one, _), (other, _)| one.cmp(other));
-        let found = checksum(views.iter().map(|(name, view)| (name.as_str(), view.data())));
-        if metadata.remove(CHECKSUM).as_deref() != Some(found.as_str()) {
+        let views = parsed.tensors();
+        let (stored, stored_of_contents) = (metadata.remove(CHECKSUM), metadata.remove(CHECKSUM_OF_CONTENTS));
+        let found = if stored.is_none() && stored_of_contents.is_some() {
+            checksum_of_contents(views.iter().map(|(name, view)| (name.as_str(), view.data())))
+        } else {
+            checksum(
+                views.iter().map(|(name, view)| (name.as_str(), view.dtype(), view.shape(), view.data())),
+                &metadata,
+            )
+        };
+        if stored.or(stored_of_contents).as_deref() != Some(found.as_str()) {
             bail!("{name}: is damaged: its checksum does not fit its content");
         }
         let mut tensors = HashMap::new();
@@ -202,8 +213,32 @@ impl Checkpoint {
     }
 }
 
+/// CRC-32 over names, types, shapes and contents, in the order of the names, and over the metadata, in the order of its names: a step
+/// counter that has lost a bit is no less damaged than a weight.
+fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, Dtype, &'a [usize], &'a [u8])>, metadata: &Metadata) -> String {
+    let mut hasher = crc32fast::Hasher::new();
+    let mut add = |bytes: &[u8]| {
+        hasher.update(&(bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    };
+    let mut sorted: Vec<_> = tensors.collect();
+    sorted.sort_by_key(|(name, ..)| *name);
+    for (name, dtype, shape, data) in sorted {
+        add(name.as_bytes());
+        add(format!("{dtype:?} {shape:?}").as_bytes());
+        add(data);
+    }
+    let mut sorted: Vec<_> = metadata.iter().collect();
+    sorted.sort();
+    for (name, text) in sorted {
+        add(name.as_bytes());
+        add(text.as_bytes());
+    }
+    format!("{:08x}", hasher.finalize())
+}
+
 /// CRC-32 over names and contents, in the order of the names.
-fn checksum<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
+fn checksum_of_contents<'a>(tensors: impl Iterator<Item = (&'a str, &'a [u8])>) -> String {
     let mut sorted: Vec<_> = tensors.collect();
     sorted.sort_by_key(|(name, _)| *name);
     let mut hasher = crc32fast::Hasher::new();

@@ -73,6 +73,35 @@ pub struct TrainConfig {
     pub capture: Capture,
 }
 
+/// What is due after a step.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::struct_excessive_bools, reason = "any of them may be due together")]
+pub(crate) struct Due {
+    pub(crate) log: bool,
+    pub(crate) evaluate: bool,
+    pub(crate) score: bool,
+    pub(crate) draw: bool,
+    pub(crate) save: bool,
+    /// There is no step after this one.
+    pub(crate) last: bool,
+}
+
+impl TrainConfig {
+    /// What is due after `step` updates; the last step's reports are always due, but for those that are turned off.
+    pub(crate) fn due(&self, step: u64) -> Due {
+        let last = step == self.steps;
+        let due = |every: u64| every > 0 && (step.is_multiple_of(every) || last);
+        Due {
+            log: due(self.log_every),
+            evaluate: due(self.evaluate_every),
+            score: due(self.score_every),
+            draw: due(self.images_every),
+            save: last || due(self.checkpoint_every),
+            last,
+        }
+    }
+}
+
 fn three() -> u64 {
     3
 }

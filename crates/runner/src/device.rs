@@ -24,6 +24,24 @@ pub fn resolve(choice: DeviceChoice) -> Result<Device, InputError> {
     }
 }
 
+/// The device of a rank, where rank 0 computes on `device`: the GPU of its own number, or the CPU.
+///
+/// # Errors
+/// This machine has fewer GPUs than ranks.
+pub fn of_rank(device: Device, local_rank: i64) -> Result<Device, InputError> {
+    if !device.is_cuda() {
+        return Ok(device);
+    }
+    let devices = Cuda::device_count();
+    match usize::try_from(local_rank) {
+        Ok(index) if local_rank < devices => Ok(Device::Cuda(index)),
+        _ => Err(InputError::new(format!(
+            "device: expected a GPU for each process of this machine, got {devices} GPUs for {} or more",
+            local_rank + 1
+        ))),
+    }
+}
+
 /// How a configuration writes a device.
 pub fn choice_of(device: Device) -> DeviceChoice {
     match device {

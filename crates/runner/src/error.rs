@@ -43,6 +43,11 @@ pub struct Diverged {
     pub report: PathBuf,
 }
 
+/// Another process of the run is gone, or kept this one waiting for too long: the line names it. Exit code 4.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct RankLost(pub String);
+
 /// A signal ended work that leaves nothing half done. Exit code 130.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("interrupted")]

@@ -11,6 +11,7 @@
 //! | [`records`], [`terminal`] | what a run leaves behind, and what a person sees meanwhile |
 //! | [`trained`], [`weights`], [`gallery`] | opening a run, or weights from elsewhere, to look at it; its pictures |
 //! | [`watch`] | progress and interruption of work that is no run |
+//! | [`world`] | several processes that train one model |
 //! | [`cli`] | command lines and exit codes |
 
 pub mod checkpoint;
@@ -22,6 +23,7 @@ mod error;
 pub mod files;
 pub mod gallery;
 pub mod latch;
+pub mod memory;
 pub mod method;
 pub mod records;
 pub mod run;
@@ -33,9 +35,11 @@ mod trainer;
 pub mod watch;
 pub mod weights;
 pub mod window;
+pub mod world;
 
 pub use config::RunConfig;
-pub use error::{CheckFailed, Diverged, InputError, Interrupted};
+pub use error::{CheckFailed, Diverged, InputError, Interrupted, RankLost};
 pub use method::{BuildContext, Method};
-pub use run::{Event, Run, RunOptions};
+pub use run::{Event, Follower, Run, RunOptions};
 pub use trained::TrainedRun;
+pub use world::World;

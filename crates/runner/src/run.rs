@@ -7,9 +7,11 @@ use crate::config::RunConfig;
 use crate::directory::RunDirectory;
 use crate::method::Method;
 use crate::trainer::Trainer;
+use crate::world::World;
 use anyhow::Result;
 use elbo_core::Algorithm;
 use elbo_data::Splits;
+use std::sync::Arc;
 use std::time::Instant;
 use tch::{Device, Tensor};
 
@@ -17,11 +19,13 @@ mod clock;
 mod curves;
 mod divergence;
 mod evaluating;
+mod following;
 mod opening;
 mod resuming;
 mod saving;
 mod scoring;
 
+pub use following::Follower;
 pub use opening::RunOptions;
 
 use clock::Clock;
@@ -39,6 +43,8 @@ pub struct Run<M> {
     /// Indices of the examples that the exact terms are computed from: all, or a fixed subset.
     subset: Tensor,
     notes: Vec<Note>,
+    /// The processes that train it together, of which this is rank 0; nothing where it is the only one.
+    world: Option<Arc<World>>,
 }
 
 /// Something worth telling a person.
@@ -73,32 +79,31 @@ impl<M: Method> Run<M> {
     /// [`crate::Diverged`] when a loss was not finite, found at the next log point or checkpoint; otherwise when libtorch or the disk
     /// fails.
     pub fn advance(&mut self) -> Result<Event> {
-        let train = &self.config.train;
-        if self.step() >= train.steps {
+        if self.step() >= self.config.train.steps {
             return Ok(Event::Finished);
         }
         let started = Instant::now();
         self.trainer.train_one_batch(&self.data.train.images)?;
         self.clock.add(started.elapsed());
 
-        let (step, last) = (self.step(), self.step() == train.steps);
-        let due = |every: u64| every > 0 && (step.is_multiple_of(every) || last);
-        let (log, evaluate, draw) = (due(train.log_every), due(train.evaluate_every), due(train.images_every));
-        let score = due(train.score_every);
-        let save = last || due(train.checkpoint_every);
-        let logged = if log { Some(self.log()?) } else { None };
-        if evaluate {
+        let step = self.step();
+        let due = self.config.train.due(step);
+        let logged = if due.log { Some(self.log()?) } else { None };
+        if due.save {
+            self.compare_ranks()?;
+        }
+        if due.evaluate {
             self.evaluate()?;
         }
-        if score {
+        if due.score {
             self.score()?;
         }
-        if draw {
+        if due.draw {
             self.draw()?;
         }
-        if last {
+        if due.last {
             self.finish()?;
-        } else if save {
+        } else if due.save {
             self.checkpoint()?;
         }
         Ok(logged.map_or(Event::Step(step), |scalars| Event::Logged { step, scalars }))
@@ -115,6 +120,16 @@ impl<M: Method> Run<M> {
         scalars.push(("speed/steps_per_second".to_owned(), self.clock.take_window()));
         self.curves.scalars(self.step(), &scalars)?;
         Ok(scalars)
+    }
+
+    /// All ranks stop here before a checkpoint and hold their parameters against each other.
+    fn compare_ranks(&mut self) -> Result<()> {
+        if let Some(world) = self.world.clone() {
+            // The others leave a run that diverged at the same point, and would not come to compare.
+            self.stop_if_diverged()?;
+            following::compare(&self.trainer, &world)?;
+        }
+        Ok(())
     }
 
     /// Updates done.

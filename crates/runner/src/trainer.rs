@@ -4,7 +4,7 @@ use crate::checkpoint::{Checkpoint, Metadata};
 use crate::latch::Latch;
 use crate::window::Window;
 use anyhow::Result;
-use elbo_core::{Algorithm, BatchContext, Generator, NamedTensors};
+use elbo_core::{Algorithm, BatchContext, Generator, NamedTensors, Ranks};
 use elbo_data::{BatchOrder, Images};
 use tch::{Device, Kind, Tensor};
 
@@ -69,6 +69,19 @@ impl Trainer {
         let _ = self.step_on_device.g_add_scalar_(1);
         self.order.advance();
         self.step += 1;
+        Ok(())
+    }
+
+    /// Takes rank 0's state: all ranks at the same time, after rank 0 has restored what it goes on from.
+    pub(crate) fn take_first(&mut self, ranks: &Ranks) -> Result<()> {
+        for (_, tensor) in self.live() {
+            ranks.take_first(&tensor)?;
+        }
+        let generator = self.noise.state()?;
+        ranks.take_first(&generator)?;
+        self.noise.set_state(&generator)?;
+        self.order.sync_from_state()?;
+        self.step = u64::try_from(self.step_on_device.int64_value(&[]))?;
         Ok(())
     }
 

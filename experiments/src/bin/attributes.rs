@@ -15,10 +15,11 @@ use std::process::ExitCode;
 
 /// Finds directions of the latent space that stand for attributes, and measures whether pictures follow them
 ///
-/// The attribute vector is the mean code of pictures with the attribute minus that of pictures without. It is added to the
-/// codes of held-out pictures without it, and a classifier that is trained on data alone, and knows nothing of the model, says
-/// how many of the decoded pictures have the attribute: the indicator. Beside it stand the share without an edit, that after
-/// steps of equal length in other directions, and how often the classifier is right.
+/// The attribute vector is the mean code of pictures with the attribute minus that of pictures
+/// without. It is added to the codes of held-out pictures without it, and a classifier that is trained
+/// on data alone, and knows nothing of the model, says how many of the decoded pictures have the
+/// attribute: the indicator. Beside it stand the share without an edit, that after steps of equal
+/// length in other directions, and how often the classifier is right.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -37,8 +38,9 @@ struct Arguments {
     quiet: bool,
 }
 
-const EPILOGUE: &str = "The folder gets attributes.json and, for each attribute, NAME_edits.png (examples, a green frame where the classifier
-sees the attribute) and NAME_shares.png (the share by strength of the edit).
+const EPILOGUE: &str =
+    "The folder gets attributes.json and, for each attribute, NAME_edits.png (examples, a green frame
+where the classifier sees the attribute) and NAME_shares.png (the share by strength of the edit).
 
 Examples:
   attributes runs/vae_gan --attributes shape=heart

@@ -23,9 +23,10 @@ use std::process::ExitCode;
 
 /// Trains a VAE and AVB on four one-hot points, and measures what the Gaussian posterior costs
 ///
-/// The published nets (Mescheder et al. 2017, Sec. 5.1). log p(x) of both and every term of the Gaussian posterior are sums over a grid;
-/// the terms of the implicit posterior come from ten million samples in bins of two widths, with nearest neighbours beside them.
-/// An error bar holds the sampling error and the distance between the two widths.
+/// The published nets (Mescheder et al. 2017, Sec. 5.1). log p(x) of both and every term of the
+/// Gaussian posterior are sums over a grid; the terms of the implicit posterior come from ten million
+/// samples in bins of two widths, with nearest neighbours beside them. An error bar holds the sampling
+/// error and the distance between the two widths.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -54,7 +55,7 @@ const EPILOGUE: &str = "Exit codes: 0 done, 1 --check does not hold, 2 bad input
 Examples:
   avb-toy --check                              # at most 20 minutes on two cores
   avb-toy --settings published --out runs/avb-toy-published
-  avb-toy --settings mine.json --json          # the files of experiments/configs/avb_toy are a start";
+  avb-toy --settings mine.json --json          # experiments/configs/avb_toy/quick.json is a start";
 
 fn main() -> ExitCode {
     cli::run(run)

@@ -26,9 +26,9 @@ use std::process::ExitCode;
 ///   z              [S, D]  samples of them
 ///   own            [S]     the row of mean that each sample was drawn from; 0, 1, ..., S-1 if left out
 ///
-/// exact takes the rows as the whole data set, which must have --data-size examples, and reports standard errors.
-/// The minibatch estimators take the rows as one batch of a larger data set, drawn without replacement: this is what
-/// a training loss sees, not what the model does.
+/// exact takes the rows as the whole data set, which must have --data-size examples, and reports
+/// standard errors. The minibatch estimators take the rows as one batch of a larger data set, drawn
+/// without replacement: this is what a training loss sees, not what the model does.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -50,7 +50,8 @@ struct Arguments {
 }
 
 const EPILOGUE: &str =
-    "All values are in nats and computed in float64. The three terms add up to kl_sampled under every estimator.
+    "All values are in nats and computed in float64. The three terms add up to kl_sampled under every
+estimator.
 
 Examples:
   encode runs/first --out codes.npz --first 5000 && decompose codes.npz --data-size 5000

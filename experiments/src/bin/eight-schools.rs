@@ -49,7 +49,7 @@ struct Arguments {
     quiet: bool,
 }
 
-const EPILOGUE: &str = "Exit codes: 0 done, 1 --check and something does not hold, 2 bad options, 130 interrupted.
+const EPILOGUE: &str = "Exit codes: 0 done, 1 --check does not hold, 2 bad input, 130 interrupted.
 
 Examples:
   eight-schools                                # minutes on two cores

@@ -19,8 +19,8 @@ use tch::{Device, Kind, Tensor};
 /// Writes the codes of a trained run to an npz archive, for numpy and everything that reads it
 ///
 /// Arrays: codes (the posterior means), mean, log_var and z (one sample of q(z|x)), float32 [n, D];
-/// where the data have them, factors (int64 [n, K]) with factor_names, attributes (uint8 [n, A]) with attribute_names,
-/// labels (int64 [n]). Rows are in the order of the data set.
+/// where the data have them, factors (int64 [n, K]) with factor_names, attributes (uint8 [n, A]) with
+/// attribute_names, labels (int64 [n]). Rows are in the order of the data set.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {

@@ -20,9 +20,10 @@ use std::process::ExitCode;
 
 /// Measures every estimator of mutual information, total correlation and dimension-wise KL against the exact terms
 ///
-/// On Gaussian codes of known terms (well separated, overlapping, correlated) and on those of trained runs, by batch size:
-/// bias and spread of the value, and of the gradient its direction and length beside the exact one's.
-/// The gradient is with respect to an affine map of all codes, which stands for an encoder.
+/// On Gaussian codes of known terms (well separated, overlapping, correlated) and on those of trained
+/// runs, by batch size: bias and spread of the value, and of the gradient its direction and length
+/// beside the exact one's. The gradient is with respect to an affine map of all codes, which stands
+/// for an encoder.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {

@@ -78,7 +78,7 @@ Examples:
   evaluate runs/first
   evaluate runs/first --scores mig_histogram,factor_vae,dci,sap,modularity
   evaluate runs/mnist --likelihood elbo,iwae:5000,ais:1000:16 --first 100
-  evaluate --weights model.safetensors --config run.json --head interleaved --names names.json --json
+  evaluate --weights model.safetensors --config run.json --names names.json --json
 
 docs/scores.md says what each score measures, and what other code bases do differently.";
 

@@ -11,9 +11,10 @@ use std::process::ExitCode;
 
 /// Evaluates every identity of docs/mathematics.md, left side and right side, on random models
 ///
-/// Discrete models are enumerated and Gaussian ones integrated by quadrature: nothing is estimated, so a difference is an error.
-/// Each line is the worst of all comparisons, for = and for ≤ (a negative difference is slack). Among them stand forms that are
-/// printed somewhere and are wrong, and plausible ones: these must fail, and "refuted" is then as it should be.
+/// Discrete models are enumerated and Gaussian ones integrated by quadrature: nothing is estimated, so
+/// a difference is an error. Each line is the worst of all comparisons, for = and for ≤ (a negative
+/// difference is slack). Among them stand forms that are printed somewhere and are wrong, and
+/// plausible ones: these must fail, and "refuted" is then as it should be.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -34,14 +35,14 @@ struct Arguments {
     json: bool,
 }
 
-const EPILOGUE: &str = "Exit codes: 0 all hold, 1 a check fails, 2 bad options.
+const EPILOGUE: &str = "Exit codes: 0 all hold, 1 a check fails, 2 bad input.
 
 Examples:
   identities
   identities --only info-vae
   identities --models 2000 --seed 7
   identities --json > identities.json
-  identities --tolerance 1e-15     what rounding makes of it: fails";
+  identities --tolerance 1e-15     # what rounding makes of it: fails";
 
 fn main() -> ExitCode {
     cli::run(run)

@@ -38,9 +38,10 @@ choices! {
 
 /// Trains a classifier T between q(z|x) and the prior, and shows it against log q(z|x) − log p(z)
 ///
-/// Proposition 1 of adversarial variational Bayes says that the best T is that log ratio, whose mean under q is the KL.
-/// Here the encoder is fixed and its density known, every step draws fresh pairs, and T is measured: its error under q
-/// and under p, its mean against the KL in closed form, a bound that holds for any T, and how much of it no batch can show.
+/// Proposition 1 of adversarial variational Bayes says that the best T is that log ratio, whose mean
+/// under q is the KL. Here the encoder is fixed and its density known, every step draws fresh pairs,
+/// and T is measured: its error under q and under p, its mean against the KL in closed form, a bound
+/// that holds for any T, and how much of it no batch can show.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -106,13 +107,15 @@ struct Arguments {
     quiet: bool,
 }
 
-const EPILOGUE: &str = "Files: proposition-1.png (T against T*), proposition-1-curves.png and .csv (while it learns), with --sweep
-proposition-1-sweep.png and .csv.
+const EPILOGUE: &str =
+    "Files: proposition-1.png (T against T*), proposition-1-curves.png and .csv (while it learns), with
+--sweep proposition-1-sweep.png and .csv.
 
-quadratic has T* of a linear-Gaussian encoder in its family and is fitted to all pairs by Newton's method: its error is that of
-so many pairs. quadratic-adam is the same family by gradients. mlp is a network beside ½‖z‖²: what it errs more is its own.
-With --run the critic sees the encoder's mean and log-variance as x; T* is then no quadratic, and of ten dimensions quadratic
-has 496 features, which takes minutes.
+quadratic has T* of a linear-Gaussian encoder in its family and is fitted to all pairs by Newton's
+method: its error is that of so many pairs. quadratic-adam is the same family by gradients. mlp is a
+network beside ½‖z‖²: what it errs more is its own. With --run the critic sees the encoder's mean
+and log-variance as x; T* is then no quadratic, and of ten dimensions quadratic has 496 features,
+which takes minutes.
 
 Examples:
   proposition-1                                             # under two minutes on two cores
@@ -120,7 +123,9 @@ Examples:
   proposition-1 --sigma 0.1 --critics quadratic,quadratic-adam,mlp,mlp-small,mlp-large
   proposition-1 --run runs/first --critics mlp,mlp-large
   proposition-1 --sweep --contrast prior                    # a quarter of an hour
-  proposition-1 --contrast prior --check --json";
+  proposition-1 --contrast prior --check --json
+
+Exit codes: 0 done, 1 --check does not hold, 2 bad input, 130 interrupted.";
 
 fn main() -> ExitCode {
     cli::run(run)

@@ -29,7 +29,7 @@ struct Arguments {
     #[arg(long, value_name = "FILE")]
     packed: Option<PathBuf>,
     /// Write the official archive's layout, for numpy.load: imgs (uint8 [N,64,64], 0 or 1), latents_classes (int64 [N,6]),
-    /// latents_values (float64 [N,6]), latents_names, latents_sizes
+    /// latents_values (float64 [N,6]), latents_names, latents_sizes, metadata (a dictionary, for readers with allow_pickle)
     #[arg(long, value_name = "FILE")]
     npz: Option<PathBuf>,
     /// Keep some levels of a factor, for example shape=2, scale=0,5, orientation=0..40 or position_x=0..32/4; may be

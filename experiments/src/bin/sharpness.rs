@@ -15,9 +15,10 @@ use std::process::ExitCode;
 
 /// Sets the reconstructions of several runs beside each other: how sharp, and how alike the data
 ///
-/// Of held-out pictures and their reconstructions: the Laplacian energy (edges have it, blurred pictures
-/// little), the distance to the data in the features of a classifier that is trained on data alone, as a
-/// share of that between two pictures, and how often that classifier still tells the class.
+/// Of held-out pictures and their reconstructions: the Laplacian energy (edges have it, blurred
+/// pictures little), the distance to the data in the features of a classifier that is trained on data
+/// alone, as a share of that between two pictures, and how often that classifier still tells the
+/// class.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {

@@ -14,6 +14,7 @@ use elbo_experiments::sweep::{Standing, Sweep, collect, run_all, run_one, script
 use elbo_runner::files::write_atomically;
 use elbo_runner::{cli, terminal};
 use serde_json::json;
+use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -21,13 +22,14 @@ use std::process::ExitCode;
 ///
 /// A grid is a JSON file: a base configuration and the fields that vary, as lists or ranges. Every
 /// member is a run like any other, in a directory of its own. Finished members are left alone,
-/// interrupted ones are resumed, failed ones are listed with their reason and tried again with --retry;
-/// so the same command may be given again at any time.
+/// interrupted ones are resumed, failed ones are listed with their reason and tried again with
+/// --retry; so the same command may be given again at any time, also while it runs elsewhere:
+/// members that another process runs are waited for.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 #[command(group(ArgGroup::new("what").required(true).args(["list", "run", "index", "slurm", "collect"])))]
 struct Arguments {
-    /// The grid
+    /// The grid, a JSON file as below
     #[arg(value_name = "GRID")]
     grid: PathBuf,
     /// List the members and how each stands
@@ -42,7 +44,7 @@ struct Arguments {
     /// Write a script for sbatch into this directory: a job array, one member a job
     #[arg(long, value_name = "DIRECTORY")]
     slurm: Option<PathBuf>,
-    /// Write sweep.csv and sweep.json of all finished members, and print the mean and spread over seeds
+    /// Write one table of all members as sweep.csv, sweep.json and a TensorBoard HPARAMS page, and print mean and spread over seeds
     #[arg(long)]
     collect: bool,
     /// Directory of the sweep [default: runs/NAME]
@@ -62,7 +64,7 @@ struct Arguments {
         long,
         value_name = "TEXT,...",
         value_delimiter = ',',
-        default_value = "evaluate/elbo,total_correlation,score/"
+        default_value = "evaluate/elbo,evaluation/elbo,total_correlation,score/"
     )]
     columns: Vec<String>,
     /// Print one JSON object on standard output, and everything else on standard error
@@ -74,13 +76,21 @@ const EPILOGUE: &str = "A grid:
   { \"name\": \"tc\", \"base\": \"../beta_tcvae_sprites.json\", \"set\": { \"train.steps\": 20000 },
     \"grids\": [ { \"product\": { \"method.tc_weight\": [1, 4], \"seed\": { \"from\": 0, \"to\": 4 } } } ] }
 \"product\": all combinations; \"zip\": lists of one length that vary together; \"set\": the same in all
-members of its grid; several grids are put after one another.
+members of the file, or of its grid. Values are a list, or a range of integers with both ends,
+{\"from\", \"to\", \"step\"}. Several grids are put after one another. \"base\" is a file, from the
+grid's folder, or a configuration.
+
+Files, below --out: MEMBER/ is a run; sweep/logs/MEMBER.log what it said, session after session;
+sweep/failures/MEMBER.json why it failed; sweep.csv, sweep.json and sweep/hparams/ are --collect's.
+--collect also reads what evaluate found of a member (tags evaluation/...). Ctrl-C saves every run
+that is under way and ends; the runs of a sweep that is killed save and end by themselves.
 
 Examples:
   sweep experiments/configs/sweeps/tc_weights.json --list
   sweep experiments/configs/sweeps/tc_weights.json --run --jobs 2
   sweep experiments/configs/sweeps/tc_weights.json --collect
   sweep experiments/configs/sweeps/locatello_sprites.json --slurm jobs --sbatch=--gres=gpu:1
+  sbatch jobs/locatello_sprites.sbatch    # again after failures: finished members end at once
 
 Exit codes: 0 done, 1 members failed, 2 bad input, 130 interrupted.";
 
@@ -116,7 +126,7 @@ fn list(sweep: &Sweep, out: &Path, json: bool) -> Result<()> {
     for (member, standing) in sweep.members.iter().zip(&standings) {
         let detail = match standing {
             Standing::Failed { reason, .. } => reason.clone(),
-            Standing::Begun { step } => format!("step {step}"),
+            Standing::Begun { step } | Standing::Running { step } => format!("step {step} of {}", member.steps()),
             Standing::Waiting | Standing::Finished => String::new(),
         };
         table.add_row([member.index.to_string(), member.name.clone(), standing.word().to_owned(), detail.clone()]);
@@ -124,7 +134,7 @@ fn list(sweep: &Sweep, out: &Path, json: bool) -> Result<()> {
             .push(json!({ "index": member.index, "name": member.name, "standing": standing.word(), "detail": detail }));
     }
     let count = |word: &str| standings.iter().filter(|standing| standing.word() == word).count();
-    let counts = ["finished", "failed", "begun", "waiting"].map(|word| format!("{} {word}", count(word)));
+    let counts = ["finished", "failed", "running", "begun", "waiting"].map(|word| format!("{} {word}", count(word)));
     let text = format!("{}\n{} members of {}: {}\n", table.trim_fmt(), members.len(), sweep.name, counts.join(", "));
     let object = json!({ "name": sweep.name, "members": members });
     Ok(terminal::present(&text, json.then_some(&object))?)
@@ -139,14 +149,22 @@ fn write_table(sweep: &Sweep, out: &Path, arguments: &Arguments) -> Result<()> {
     let (csv, json) = (out.join("sweep.csv"), out.join("sweep.json"));
     write_atomically(&csv, &collected.csv()?)?;
     write_atomically(&json, format!("{object:#}\n").as_bytes())?;
-    let next =
-        terminal::next_commands(&[("curves and HPARAMS", &format!("make tensorboard LOGDIR={}", out.display()))]);
+    let hparams = collected.write_hparams(out)?;
+    let next = terminal::next_commands(&[
+        ("mean and spread in HPARAMS", &format!("make tensorboard LOGDIR={}", hparams.display())),
+        ("all curves", &format!("make tensorboard LOGDIR={}", out.display())),
+    ]);
     let words = format!("{} of {} members are finished", collected.finished(), sweep.members.len());
+    let mut failures = String::new();
+    for (name, reason) in collected.failures() {
+        writeln!(failures, "failed: {name}: {reason}")?;
+    }
     let text = format!(
-        "{}\n{words}; over seeds: mean ± standard deviation\n{}\n{}\n{next}",
+        "{}\n{words}; over seeds: mean ± standard deviation\n{failures}{}\n{}\n{}\n{next}",
         collected.table(&arguments.columns),
         csv.display(),
-        json.display()
+        json.display(),
+        hparams.display()
     );
     Ok(terminal::present(&text, arguments.json.then_some(&object))?)
 }

@@ -13,6 +13,7 @@ const EPILOGUE: &str = "Examples:
   train experiments/configs/beta_tcvae_sprites.json --set method.tc_weight=4 --run-dir runs/tc4
   train experiments/configs/first.json --set train.steps=4000 --resume
   train --resume --run-dir runs/first
+  torchrun --no-python --nproc-per-node 4 train experiments/configs/first.json --resume
 
 Methods:    elbo, beta-vae, beta-tcvae, capacity, free-bits, iwae, sticking-the-landing,
             info-vae, wae-mmd, dip-vae, hsic-vae, hfvae; with adversaries: factor-vae, aae, wae-gan,
@@ -24,8 +25,13 @@ Schedules:  a weight or learning rate may be a number, or an object such as
             {\"schedule\": \"linear\", \"from\": 0, \"to\": 6, \"steps\": 10000};
             also cosine, cyclical, exponential
 
-Exit codes: 0 done, 2 bad input, 3 the loss was not finite, 130 interrupted (and saved)";
+Processes:  started by torchrun --no-python, srun or mpirun, or R times with RANK, WORLD_SIZE,
+            MASTER_ADDR and MASTER_PORT set, each takes its part of every batch; rank 0 writes
+
+Exit codes: 0 done, 2 bad input, 3 the loss was not finite, 4 another process is lost,
+            130 interrupted (and saved)";
 
 fn main() -> ExitCode {
+    elbo_experiments::sweep::leash::follow();
     elbo_runner::cli::train::<BuiltIn>(ABOUT, EPILOGUE)
 }

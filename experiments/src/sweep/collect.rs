@@ -1,6 +1,7 @@
 //! One table of a sweep's results.
 
-use super::standing::{Standing, json_of};
+use super::measured::scalars;
+use super::standing::Standing;
 use super::{Member, Sweep};
 use anyhow::Result;
 use comfy_table::{Cell, CellAlignment, Table};
@@ -13,9 +14,9 @@ use std::path::Path;
 #[derive(Debug)]
 pub struct Collected {
     /// Names of the scalars, in the order in which runs report them.
-    tags: Vec<String>,
+    pub(super) tags: Vec<String>,
     rows: Vec<Row>,
-    groups: Vec<Group>,
+    pub(super) groups: Vec<Group>,
 }
 
 #[derive(Debug)]
@@ -27,24 +28,25 @@ struct Row {
 
 /// Members that differ by their seed alone.
 #[derive(Debug)]
-struct Group {
-    fields: Vec<(String, Value)>,
+pub(super) struct Group {
+    pub(super) fields: Vec<(String, Value)>,
+    /// The configuration of its first member, and the updates of each.
+    pub(super) config: Value,
+    pub(super) steps: u64,
     /// Of each tag the values of the finished members.
-    values: Vec<Vec<f64>>,
-    finished: usize,
+    pub(super) values: Vec<Vec<f64>>,
+    pub(super) finished: usize,
     members: usize,
 }
 
-/// Reads the summaries of all members below `out`.
+/// Reads what all members below `out` have measured.
 pub fn collect(sweep: &Sweep, out: &Path) -> Collected {
     let mut tags: Vec<String> = Vec::new();
     let mut known = BTreeSet::new();
     let mut rows = Vec::new();
     for member in &sweep.members {
         let standing = Standing::of(out, member);
-        let summary =
-            if standing == Standing::Finished { json_of(&out.join(&member.name).join("summary.json")) } else { None };
-        let scalars = summary.and_then(|summary| summary["scalars"].as_object().cloned()).unwrap_or_default();
+        let scalars = if standing == Standing::Finished { scalars(out, member) } else { Map::new() };
         for tag in scalars.keys() {
             if known.insert(tag.clone()) {
                 tags.push(tag.clone());
@@ -59,9 +61,10 @@ pub fn collect(sweep: &Sweep, out: &Path) -> Collected {
 fn grouped(rows: &[Row], tags: &[String]) -> Vec<Group> {
     let mut groups: Vec<Group> = Vec::new();
     for row in rows {
-        let fields: Vec<_> = row.member.fields.iter().filter(|(field, _)| field != "seed").cloned().collect();
+        let fields = row.member.fields_but_seed();
         let place = groups.iter().position(|group| group.fields == fields).unwrap_or_else(|| {
-            groups.push(Group { fields, values: vec![Vec::new(); tags.len()], finished: 0, members: 0 });
+            let (config, steps) = (row.member.config.clone(), row.member.steps());
+            groups.push(Group { fields, config, steps, values: vec![Vec::new(); tags.len()], finished: 0, members: 0 });
             groups.len() - 1
         });
         let group = &mut groups[place];
@@ -164,6 +167,17 @@ impl Collected {
         table.trim_fmt()
     }
 
+    /// Members that failed, with their reasons.
+    pub fn failures(&self) -> Vec<(&str, &str)> {
+        let mut failures = Vec::new();
+        for row in &self.rows {
+            if let Standing::Failed { reason, .. } = &row.standing {
+                failures.push((row.member.name.as_str(), reason.as_str()));
+            }
+        }
+        failures
+    }
+
     /// Finished members.
     pub fn finished(&self) -> usize {
         self.groups.iter().map(|group| group.finished).sum()
@@ -175,7 +189,7 @@ fn is_shown(tag: &str, shown: &[String]) -> bool {
 }
 
 /// Mean, and the standard deviation over runs (n − 1) of at least two.
-fn spread(values: &[f64]) -> (Option<f64>, Option<f64>) {
+pub(super) fn spread(values: &[f64]) -> (Option<f64>, Option<f64>) {
     let count = values.len() as f64;
     let mean = values.iter().sum::<f64>() / count;
     let squares: f64 = values.iter().map(|value| (value - mean).powi(2)).sum();

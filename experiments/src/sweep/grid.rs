@@ -58,8 +58,20 @@ pub struct Member {
     pub name: String,
     /// What varies, with its values here, in the order of the file.
     pub fields: Fields,
-    /// The whole configuration.
+    /// The whole configuration, with its defaults filled in.
     pub config: Value,
+}
+
+impl Member {
+    /// Updates that it is to make.
+    pub fn steps(&self) -> u64 {
+        self.config["train"]["steps"].as_u64().unwrap_or(0)
+    }
+
+    /// What varies, but the seed.
+    pub fn fields_but_seed(&self) -> Vec<(String, Value)> {
+        self.fields.iter().filter(|(field, _)| field != "seed").cloned().collect()
+    }
 }
 
 /// A sweep, checked: every member's configuration is one that `train` takes.
@@ -128,7 +140,8 @@ impl Sweep {
                 change(&mut config, field, value).map_err(|problem| refuse(format!("{field}: {problem}")))?;
             }
             config["name"] = json!(name);
-            RunConfig::<BuiltIn>::from_value(config.clone(), &format!("{origin}: member {index} ({name})"))?;
+            let config = RunConfig::<BuiltIn>::from_value(config, &format!("{origin}: member {index} ({name})"))?;
+            let config = serde_json::to_value(&config).map_err(|error| refuse(error.to_string()))?;
             members.push(Member { index, name, fields, config });
         }
         Ok(Self { name: parsed.name, file: file.to_owned(), members })
@@ -218,7 +231,7 @@ fn change(config: &mut Value, field: &str, value: &Value) -> Result<(), String> 
 }
 
 /// `tc_weight-4_seed-0`: the last part of every field with its value, in letters that a directory's name may have.
-fn name_of(fields: &[(String, Value)]) -> String {
+pub(super) fn name_of(fields: &[(String, Value)]) -> String {
     let word = |(field, value): &(String, Value)| {
         let last = field.rsplit('.').next().unwrap_or(field);
         match value {

@@ -1,22 +1,23 @@
 //! Members as processes of this machine.
 
-use super::standing::{Places, Standing, record_failure};
+use super::display::Display;
+use super::leash;
+use super::standing::{Places, Standing, in_use, record_failure, step_of};
 use super::{Member, Sweep};
 use anyhow::{Context, Result};
 use elbo_runner::files::write_atomically;
 use elbo_runner::signals::Interruption;
 use elbo_runner::{CheckFailed, Interrupted};
-use indicatif::{ProgressBar, ProgressStyle};
-use rustix::process::{Pid, Signal, kill_process};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
-use std::io::IsTerminal;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 const LOOK_EVERY: Duration = Duration::from_millis(200);
+/// Steps of running members are read from their curves this often.
+const SHOW_EVERY: Duration = Duration::from_secs(2);
 
 /// A member that is running.
 struct Job<'a> {
@@ -27,50 +28,43 @@ struct Job<'a> {
 
 /// Runs every member that is not finished, `jobs` at once; those that failed before only with `retry`.
 ///
-/// A signal is passed on to the runs, which save and end; the next call goes on with them.
+/// A signal is passed on to the runs, which save and end; the next call goes on with them. Members that another process runs are waited
+/// for, so that two sweeps of one grid share its work.
 ///
 /// # Errors
 /// [`Interrupted`] after a signal; [`CheckFailed`] with the number of failed members at the end; otherwise when a process cannot be started.
 pub fn run_all(sweep: &Sweep, out: &Path, jobs: usize, retry: bool) -> Result<()> {
     let interruption = Interruption::watch()?;
-    let mut waiting: VecDeque<&Member> = VecDeque::new();
-    for member in &sweep.members {
-        match Standing::of(out, member) {
-            Standing::Finished => {}
-            Standing::Failed { .. } if !retry => {}
-            _ => waiting.push_back(member),
-        }
-    }
+    let wanted = |member: &&Member| match Standing::of(out, member) {
+        Standing::Finished => false,
+        Standing::Failed { .. } => retry,
+        _ => true,
+    };
+    let waiting: VecDeque<&Member> = sweep.members.iter().filter(wanted).collect();
     let total = sweep.members.len();
     let display = Display::new(total, total - waiting.len());
     let threads = (available_parallelism().map_or(1, usize::from) / jobs.max(1)).max(1);
-    let mut running: Vec<Job<'_>> = Vec::new();
-    while !(waiting.is_empty() && running.is_empty()) {
+    let mut queue =
+        Queue { out, jobs, retry, threads, display, waiting, running: Vec::new(), elsewhere: BTreeSet::new() };
+    let mut shown: Option<Instant> = None;
+    while !(queue.waiting.is_empty() && queue.running.is_empty()) {
         if interruption.seen() {
-            stop(&mut running);
-            display.end();
+            stop(queue.running);
+            queue.display.end();
             return Err(Interrupted.into());
         }
-        while running.len() < jobs {
-            let Some(member) = waiting.pop_front() else { break };
-            running.push(start(member, out, threads)?);
+        queue.fill()?;
+        queue.look()?;
+        if shown.is_none_or(|shown| shown.elapsed() >= SHOW_EVERY) {
+            let jobs = queue.running.iter();
+            queue
+                .display
+                .running(jobs.map(|job| (job.member.name.as_str(), step_of(&job.places.run), job.member.steps())));
+            shown = Some(Instant::now());
         }
-        let mut still = Vec::new();
-        for mut job in running {
-            match job.child.try_wait().context("a run cannot be waited for")? {
-                None => still.push(job),
-                Some(status) if status.success() => display.ended(&job.member.name, "finished"),
-                Some(status) => {
-                    let reason = record_failure(&job.places, status.code())?;
-                    display.ended(&job.member.name, &format!("failed: {reason}"));
-                }
-            }
-        }
-        running = still;
-        display.running(&running);
         sleep(LOOK_EVERY);
     }
-    display.end();
+    queue.display.end();
     let failed = sweep.members.iter().filter(|member| matches!(Standing::of(out, member), Standing::Failed { .. }));
     match failed.count() {
         0 => Ok(()),
@@ -78,6 +72,66 @@ pub fn run_all(sweep: &Sweep, out: &Path, jobs: usize, retry: bool) -> Result<()
             Err(CheckFailed(format!("{failed} of {total} members failed; --list says why, --retry tries them again"))
                 .into())
         }
+    }
+}
+
+/// The members that are still to be run, and those that are running.
+struct Queue<'a> {
+    out: &'a Path,
+    jobs: usize,
+    retry: bool,
+    threads: usize,
+    display: Display,
+    waiting: VecDeque<&'a Member>,
+    running: Vec<Job<'a>>,
+    /// Members, by index, that have been reported as another process's.
+    elsewhere: BTreeSet<usize>,
+}
+
+impl<'a> Queue<'a> {
+    /// Starts members until `jobs` of them run.
+    fn fill(&mut self) -> Result<()> {
+        for _ in 0..self.waiting.len() {
+            if self.running.len() >= self.jobs {
+                break;
+            }
+            let Some(member) = self.waiting.pop_front() else { break };
+            // Another process may have been here since the sweep began.
+            match Standing::of(self.out, member) {
+                Standing::Finished => self.ended(member, "finished by another process"),
+                Standing::Failed { .. } if !self.retry => self.ended(member, "failed in another process"),
+                Standing::Running { .. } => self.wait_for(member),
+                _ => self.running.push(start(member, self.out, self.threads)?),
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes note of the members that have ended.
+    fn look(&mut self) -> Result<()> {
+        for mut job in std::mem::take(&mut self.running) {
+            match job.child.try_wait().context("a run cannot be waited for")? {
+                None => self.running.push(job),
+                Some(status) if status.success() => self.ended(job.member, "finished"),
+                Some(_) if in_use(&job.places) => self.wait_for(job.member),
+                Some(status) => {
+                    let reason = record_failure(&job.places, status.code())?;
+                    self.ended(job.member, &format!("failed: {reason}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn wait_for(&mut self, member: &'a Member) {
+        if self.elsewhere.insert(member.index) {
+            self.display.say(&member.name, "is being run by another process; waiting for it");
+        }
+        self.waiting.push_back(member);
+    }
+
+    fn ended(&self, member: &Member, how: &str) {
+        self.display.ended(&member.name, how, self.waiting.len() + self.running.len());
     }
 }
 
@@ -95,6 +149,7 @@ pub fn run_one(member: &Member, out: &Path, retry: bool) -> Result<()> {
         Standing::Failed { reason, .. } if !retry => {
             return Err(CheckFailed(format!("{}: failed before: {reason}; --retry tries it again", member.name)).into());
         }
+        Standing::Running { .. } => return Err(elsewhere(member)),
         _ => {}
     }
     let mut job = start(member, out, 0)?;
@@ -106,15 +161,22 @@ pub fn run_one(member: &Member, out: &Path, retry: bool) -> Result<()> {
             if status.success() {
                 return Ok(());
             }
+            if in_use(&job.places) {
+                return Err(elsewhere(member));
+            }
             let reason = record_failure(&job.places, status.code())?;
             return Err(CheckFailed(format!("{}: failed: {reason}", member.name)).into());
         }
         if interruption.seen() {
-            stop(&mut vec![job]);
+            stop(vec![job]);
             return Err(Interrupted.into());
         }
         sleep(LOOK_EVERY);
     }
+}
+
+fn elsewhere(member: &Member) -> anyhow::Error {
+    CheckFailed(format!("{}: is being run by another process", member.name)).into()
 }
 
 /// Starts `train` on a member; `threads` for libtorch, 0 for its own choice.
@@ -125,10 +187,13 @@ fn start<'a>(member: &'a Member, out: &Path, threads: usize) -> Result<Job<'a>> 
         fs::remove_file(&places.failure).with_context(|| format!("{}: cannot be removed", places.failure.display()))?;
     }
     write_atomically(&places.config, format!("{:#}\n", member.config).as_bytes())?;
-    let log = File::create(&places.log).with_context(|| format!("{}: cannot be made", places.log.display()))?;
+    // Sessions after one another: what an earlier one said of its end stays.
+    let log = File::options().create(true).append(true).open(&places.log);
+    let log = log.with_context(|| format!("{}: cannot be written", places.log.display()))?;
     let program = std::env::current_exe().context("this program cannot be found")?.with_file_name("train");
     let mut command = Command::new(&program);
-    command.arg(&places.config).arg("--run-dir").arg(&places.run).arg("--resume").stdin(Stdio::null());
+    command.arg(&places.config).arg("--run-dir").arg(&places.run).arg("--resume");
+    command.stdin(Stdio::piped()).env(leash::VARIABLE, "1");
     command.stdout(log.try_clone()?).stderr(log);
     // With as many threads as cores in each of several processes, libtorch's threads wait for each other.
     if threads > 0 && std::env::var_os("OMP_NUM_THREADS").is_none() {
@@ -138,55 +203,13 @@ fn start<'a>(member: &'a Member, out: &Path, threads: usize) -> Result<Job<'a>> 
     Ok(Job { member, places, child })
 }
 
-/// Asks the runs to save and end, and waits until they have.
-fn stop(running: &mut Vec<Job<'_>>) {
-    for job in running.iter() {
-        if let Some(process) = i32::try_from(job.child.id()).ok().and_then(Pid::from_raw) {
-            // A run that has just ended cannot be told, and need not be.
-            let _ = kill_process(process, Signal::TERM);
-        }
+/// Lets go of the runs, which save and end, and waits until they have.
+fn stop(mut running: Vec<Job<'_>>) {
+    for job in &mut running {
+        drop(job.child.stdin.take());
     }
-    for job in running {
+    for job in &mut running {
+        // A run that cannot be waited for is gone.
         let _ = job.child.wait();
-    }
-}
-
-/// One line of progress for all members, and a line for each that ends.
-struct Display {
-    bar: Option<ProgressBar>,
-}
-
-impl Display {
-    fn new(total: usize, done: usize) -> Self {
-        let bar = std::io::stderr().is_terminal().then(|| {
-            let style = ProgressStyle::with_template("{bar:24} {pos}/{len} members  {eta} left  {wide_msg}");
-            let bar = ProgressBar::new(total as u64).with_position(done as u64);
-            bar.with_style(style.expect("the template is constant").progress_chars("━╸ "))
-        });
-        Self { bar }
-    }
-
-    fn ended(&self, name: &str, how: &str) {
-        match &self.bar {
-            Some(bar) => {
-                bar.println(format!("{name}: {how}"));
-                bar.inc(1);
-            }
-            None => eprintln!("{name}: {how}"),
-        }
-    }
-
-    fn running(&self, jobs: &[Job<'_>]) {
-        if let Some(bar) = &self.bar {
-            let names: Vec<&str> = jobs.iter().map(|job| job.member.name.as_str()).collect();
-            bar.set_message(names.join(", "));
-            bar.tick();
-        }
-    }
-
-    fn end(&self) {
-        if let Some(bar) = &self.bar {
-            bar.finish_and_clear();
-        }
     }
 }

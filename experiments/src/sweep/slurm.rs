@@ -19,6 +19,8 @@ pub fn script(sweep: &Sweep, program: &Path, out: &Path, at_once: Option<usize>,
          # A run that is told to end a minute early has time to save.\n\
          #SBATCH --signal=TERM@60\n\
          {more}\
+         # Threads beyond the CPUs of the job would wait for each other.\n\
+         export OMP_NUM_THREADS=\"${{OMP_NUM_THREADS:-${{SLURM_CPUS_PER_TASK:-1}}}}\"\n\
          exec srun --ntasks=1 {program} {file} --index \"$SLURM_ARRAY_TASK_ID\" --retry --out {quoted_out}\n",
         count = sweep.members.len(),
         name = sweep.name,

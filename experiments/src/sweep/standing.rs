@@ -1,7 +1,10 @@
 //! How a member stands, read from what its run left behind.
 
 use super::Member;
+use crate::BuiltIn;
 use anyhow::Result;
+use elbo_runner::RunConfig;
+use elbo_runner::directory::RunDirectory;
 use elbo_runner::files::write_atomically;
 use serde_json::{Value, json};
 use std::fs;
@@ -12,7 +15,12 @@ use std::path::{Path, PathBuf};
 pub enum Standing {
     /// No run yet.
     Waiting,
-    /// Begun and not at its end: running, or stopped by a signal; a sweep goes on with it.
+    /// A process is at work on it.
+    Running {
+        /// Updates that its curves reach to.
+        step: u64,
+    },
+    /// Begun, not at its end, and at rest: stopped by a signal; a sweep goes on with it.
     Begun {
         /// Updates that its curves reach to.
         step: u64,
@@ -63,12 +71,14 @@ impl Standing {
     /// Looks at a member of the sweep in `out`.
     pub fn of(out: &Path, member: &Member) -> Self {
         let places = Places::of(out, member);
-        let steps = member.config["train"]["steps"].as_u64().unwrap_or(0);
         let is_done = |summary: &Value| {
-            summary["status"] == "finished" && summary["steps"].as_u64().is_some_and(|done| done >= steps)
+            summary["status"] == "finished" && summary["steps"].as_u64().is_some_and(|done| done >= member.steps())
         };
         if json_of(&places.run.join("summary.json")).as_ref().is_some_and(is_done) {
-            return Self::Finished;
+            return changed(&places, member).map_or(Self::Finished, |reason| Self::Failed { code: 2, reason });
+        }
+        if RunDirectory::refuse_locked(&places.run).is_err() {
+            return Self::Running { step: step_of(&places.run) };
         }
         if let Some(failure) = json_of(&places.failure) {
             let reason = failure["reason"].as_str().unwrap_or("for no known reason").to_owned();
@@ -81,6 +91,7 @@ impl Standing {
     pub fn word(&self) -> &'static str {
         match self {
             Self::Waiting => "waiting",
+            Self::Running { .. } => "running",
             Self::Begun { .. } => "begun",
             Self::Finished => "finished",
             Self::Failed { .. } => "failed",
@@ -88,11 +99,41 @@ impl Standing {
     }
 }
 
+/// Why the finished run in a member's place is not the member's: the grid or its base was edited after it ran.
+fn changed(places: &Places, member: &Member) -> Option<String> {
+    // What a run is called, where it runs, and how often it is looked at changes nothing of what is learnt.
+    let learnt = |mut config: Value| {
+        for field in ["name", "device", "train"] {
+            config.as_object_mut()?.shift_remove(field);
+        }
+        Some(config)
+    };
+    let file = places.run.join("config.json");
+    let stored = json_of(&file)?.get("config").cloned()?;
+    let stored = serde_json::to_value(RunConfig::<BuiltIn>::from_value(stored, "").ok()?).ok()?;
+    let (ran, asked) = (learnt(stored)?, learnt(member.config.clone())?);
+    let field = asked.as_object()?.iter().find(|(field, value)| ran.get(field.as_str()) != Some(*value))?.0;
+    let (ran, asked) = (&ran[field], &asked[field]);
+    Some(format!(
+        "{} is of another configuration ({field} is {ran} there, {asked} in the grid); move it away, or give --out",
+        places.run.display()
+    ))
+}
+
+/// Whether a run has just ended because another process has its directory.
+pub(super) fn in_use(places: &Places) -> bool {
+    last_line(places).contains("is in use by another process")
+}
+
+fn last_line(places: &Places) -> String {
+    let log = fs::read(&places.log).unwrap_or_default();
+    let log = String::from_utf8_lossy(&log);
+    log.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("nothing in its log").to_owned()
+}
+
 /// Writes down that a member ended with an error.
 pub(super) fn record_failure(places: &Places, code: Option<i32>) -> Result<String> {
-    let log = fs::read_to_string(&places.log).unwrap_or_default();
-    let last = log.lines().rev().find(|line| !line.trim().is_empty());
-    let reason = last.map_or("nothing in its log", |line| line.trim_start_matches("error: ")).to_owned();
+    let reason = last_line(places).trim_start_matches("error: ").to_owned();
     // None: ended by a signal, such as SIGKILL of a machine without memory.
     let reason = if code.is_none() { format!("killed by a signal; last: {reason}") } else { reason };
     let object = json!({ "exit_code": code, "reason": reason });
@@ -101,7 +142,7 @@ pub(super) fn record_failure(places: &Places, code: Option<i32>) -> Result<Strin
 }
 
 /// The step of the last row of the run's `metrics.csv`.
-fn step_of(run: &Path) -> u64 {
+pub(super) fn step_of(run: &Path) -> u64 {
     let Ok(text) = fs::read_to_string(run.join("metrics.csv")) else { return 0 };
     text.lines().rev().find_map(|line| line.split(',').next()?.parse().ok()).unwrap_or(0)
 }

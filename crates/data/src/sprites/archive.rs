@@ -6,12 +6,11 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::write::{FileOptions, ZipWriter};
 
+use super::metadata::{LATENTS, metadata};
 use super::{Grid, IMAGE_BYTES, SHA256, factor_value};
 use crate::error::DataError;
 use crate::files::{hex, write_beside, zeros};
 
-/// Names of the official archive's latents; `color` has one level.
-const LATENTS: [&str; 6] = ["color", "shape", "scale", "orientation", "posX", "posY"];
 /// Blocks rendered at a time.
 const BLOCKS: usize = 40;
 
@@ -41,7 +40,7 @@ pub fn write_packed(grid: &Grid, path: &Path, progress: &mut dyn FnMut(usize)) -
 
 /// Writes a `.npz` file in the layout of the official archive, compressed: `imgs` (uint8 `[N,64,64]`, 0 or 1), `latents_classes`
 /// (int64 `[N,6]`, colour first and always 0, levels counted in the full grid), `latents_values` (float64 `[N,6]`),
-/// `latents_names`, `latents_sizes`. Few megabytes of memory, whatever the grid.
+/// `latents_names`, `latents_sizes`, and `metadata` with names, sizes and values as a Python dictionary. Few megabytes of memory, whatever the grid.
 ///
 /// # Errors
 /// As [`write_packed`].
@@ -118,6 +117,14 @@ fn write_entries<W: Write + Seek>(
     for size in std::iter::once(1).chain(grid.levels().iter().map(Vec::len)) {
         zip.write_all(&(size as i64).to_le_bytes())?;
     }
+    let mut values = <[Vec<f64>; LATENTS.len()]>::default();
+    values[0].push(1.0);
+    for (factor, levels) in grid.levels().iter().enumerate() {
+        values[factor + 1].extend(levels.iter().map(|&level| factor_value(factor, level)));
+    }
+    zip.start_file("metadata.npy", options)?;
+    zip.write_all(&npy_header("|O", &[]))?;
+    zip.write_all(&metadata(&values))?;
     zip.finish()?;
     Ok(sha256)
 }
@@ -165,10 +172,13 @@ fn render_in_parts<E: From<DataError>>(
     Ok(sha256)
 }
 
-/// The header of an `.npy` file, version 1.0, padded so that the data start at a multiple of 64 bytes.
+/// The header of an `.npy` file, version 1.0, padded so that the data start at a multiple of 64 bytes; no sizes for a scalar.
 fn npy_header(kind: &str, shape: &[usize]) -> Vec<u8> {
-    let sizes = shape.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
-    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sizes},), }}");
+    let sizes = match shape {
+        [] => String::new(),
+        sizes => sizes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ") + ",",
+    };
+    let mut text = format!("{{'descr': '{kind}', 'fortran_order': False, 'shape': ({sizes}), }}");
     let padding = 63 - (10 + text.len()) % 64;
     text.extend(std::iter::repeat_n(' ', padding));
     text.push('\n');

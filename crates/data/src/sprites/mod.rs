@@ -12,6 +12,7 @@
 
 mod archive;
 mod cache;
+mod metadata;
 mod outline;
 mod render;
 

@@ -1,19 +1,21 @@
 //! Opening a run: everything that can be refused is refused before anything is written.
 
-use super::{Clock, Curves, Run, resuming};
+use super::{Clock, Curves, Note, Run, resuming};
 use crate::InputError;
 use crate::config::{RunConfig, below};
-use crate::device;
 use crate::directory::{Found, RunDirectory};
 use crate::files::remove_leftovers;
 use crate::method::{BuildContext, Method};
 use crate::records::summary::Status;
 use crate::seed::{Stream, generator};
 use crate::trainer::Trainer;
+use crate::world::World;
+use crate::{device, memory};
 use anyhow::Result;
 use elbo_core::FieldError;
 use elbo_data::{BatchOrder, DataError, Splits};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tch::{Device, Kind, Tensor};
 
 /// What to run, and where.
@@ -35,6 +37,18 @@ impl<M: Method> Run<M> {
     /// # Errors
     /// [`InputError`] for what the user can put right, and then nothing on disk has changed.
     pub fn open(options: &RunOptions<M>, progress: &mut dyn FnMut(&str)) -> Result<Self> {
+        Self::open_among(options, None, progress)
+    }
+
+    /// [`Run::open`] as rank 0 of `world`, whose other ranks open a [`Follower`](super::Follower).
+    ///
+    /// # Errors
+    /// As [`Run::open`]; or another rank cannot follow, and then nothing on disk has changed either.
+    pub fn open_among(
+        options: &RunOptions<M>,
+        world: Option<Arc<World>>,
+        progress: &mut dyn FnMut(&str),
+    ) -> Result<Self> {
         let path = &options.directory;
         let found = RunDirectory::look(path)?;
         if found == Found::Run && !options.resume {
@@ -47,8 +61,13 @@ impl<M: Method> Run<M> {
         config.device = device::choice_of(device);
         device::set_precision(config.precision)?;
         let data = config.data.load(device, progress).map_err(|error| data_error(&options.origin, error))?;
-        let mut trainer = build(&config, &options.origin, device, &data)?;
+        let mut trainer = build(&config, &options.origin, device, &data, world.as_deref())?;
         let subset = subset(&config, &data, device)?;
+        if let Some(world) = &world {
+            // Now that the data are in the cache; and back when every rank is ready.
+            world.publish(&serde_json::json!({ "config": config, "origin": options.origin, "directory": path }))?;
+            world.ranks().meet()?;
+        }
 
         let directory = RunDirectory::open(path)?;
         if found != Found::Run && RunDirectory::look(path)? == Found::Run {
@@ -61,18 +80,29 @@ impl<M: Method> Run<M> {
         }
         let mut notes = Vec::new();
         let earlier = resuming::restore(&directory, &mut trainer, &mut notes)?;
-        resuming::store_configuration(&directory, &config, device)?;
+        if let Some(world) = &world {
+            trainer.take_first(world.ranks())?;
+            notes.extend(inexact(&trainer));
+        }
+        resuming::store_configuration(&directory, &config, device, world.as_ref().map_or(1, |world| world.size()))?;
         let mut curves = Curves::open(&directory, trainer.step(), &serde_json::to_value(&config)?)?;
         if trainer.step() >= config.train.steps {
             // Nothing is left to do: the run stays finished.
             curves.end(trainer.step(), Status::Finished)?;
         }
-        Ok(Self { config, directory, device, data, trainer, curves, clock: Clock::new(earlier), subset, notes })
+        let clock = Clock::new(earlier);
+        Ok(Self { config, directory, device, data, trainer, curves, clock, subset, notes, world })
     }
 }
 
 /// Networks, optimisers and data order, from the seed.
-fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &Splits) -> Result<Trainer> {
+pub(super) fn build<M: Method>(
+    config: &RunConfig<M>,
+    origin: &str,
+    device: Device,
+    data: &Splits,
+    world: Option<&World>,
+) -> Result<Trainer> {
     let shape = data.train.images.shape();
     let image = [shape.channels, shape.height, shape.width];
     let (batch, length) = (config.data.batch_size, data.train.images.len());
@@ -86,7 +116,7 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
         // On the CPU, so that one seed is one model on every device.
         initialisation: &generator(Device::Cpu, config.seed, Stream::Initialisation)?,
     };
-    let algorithm = config.method.build(&context).map_err(|error| as_input(origin, error))?;
+    let mut algorithm = config.method.build(&context).map_err(|error| as_input(origin, error))?;
     algorithm.check(batch, length).map_err(|error| misfit(origin, "data.batch_size", &error))?;
     if config.train.evaluate_every > 0 {
         // Refused now rather than at the first evaluation.
@@ -106,9 +136,28 @@ fn build<M: Method>(config: &RunConfig<M>, origin: &str, device: Device, data: &
         ))
         .into());
     }
+    let own_part = batch / world.map_or(1, World::size);
+    memory::refuse_what_cannot_fit(algorithm.as_ref(), shape, own_part, device, origin)?;
+    if let Some(world) = world {
+        let ranks = world.size();
+        if batch % ranks != 0 {
+            let line = format!(
+                "{origin}: data.batch_size: expected a multiple of {ranks}, the number of processes, got {batch}"
+            );
+            return Err(InputError::new(line).into());
+        }
+        algorithm.train_among(Arc::clone(world.ranks())).map_err(|error| InputError::in_field(origin, &error))?;
+    }
     let noise = generator(device, config.seed, Stream::Training)?;
     let order = BatchOrder::new(length, batch, &noise).map_err(|error| data_error(origin, error))?;
     Ok(Trainer::new(algorithm, noise, order, batch, device))
+}
+
+/// Batch normalisation sees a rank's own part of the batch.
+fn inexact(trainer: &Trainer) -> Option<Note> {
+    let has_buffers = !trainer.algorithm.vae().buffers().is_empty();
+    let text = "batch normalisation takes the moments of each process's part of the batch: not the same training as one process's";
+    has_buffers.then(|| Note::Warning(text.to_owned()))
 }
 
 /// What a method says of a batch that does not fit; of its own field where it names one.
@@ -156,7 +205,7 @@ fn as_input(origin: &str, error: anyhow::Error) -> anyhow::Error {
     }
 }
 
-fn data_error(origin: &str, error: DataError) -> InputError {
+pub(super) fn data_error(origin: &str, error: DataError) -> InputError {
     match error {
         DataError::Field { field, message } => InputError::new(format!("{origin}: data.{field}: {message}")),
         other => InputError::new(other.to_string()),

@@ -88,12 +88,14 @@ pub(super) fn store_configuration<M: Method>(
     directory: &RunDirectory,
     config: &RunConfig<M>,
     device: Device,
+    ranks: i64,
 ) -> Result<()> {
     let about = json!({
         "version": env!("CARGO_PKG_VERSION"),
         "device": format!("{device:?}"),
         "cuda": elbo_native::initialise().to_string(),
         "threads": tch::get_num_threads(),
+        "processes": ranks,
     });
     let content = json!({ "elbo": about, "config": config });
     Ok(write_atomically(&directory.config(), format!("{content:#}\n").as_bytes())?)

@@ -73,10 +73,19 @@ impl<M: Method> Run<M> {
         })
     }
 
+    /// The newest checkpoint.
+    ///
+    /// # Errors
+    /// When the directory's checkpoints cannot be listed.
+    pub fn newest_checkpoint(&self) -> Result<Option<PathBuf>> {
+        Ok(checkpoint::list(&self.directory.checkpoints())?.into_iter().next().map(|(_, file)| file))
+    }
+
     /// The newest checkpoint, relative to the run's directory.
     pub(super) fn last_checkpoint(&self) -> Result<Option<PathBuf>> {
-        let newest = checkpoint::list(&self.directory.checkpoints())?.into_iter().next();
-        Ok(newest.map(|(_, file)| file.strip_prefix(self.directory.path()).map(Path::to_owned).unwrap_or(file)))
+        Ok(self
+            .newest_checkpoint()?
+            .map(|file| file.strip_prefix(self.directory.path()).map(Path::to_owned).unwrap_or(file)))
     }
 
     /// A checkpoint is for going on from: parameters that are not finite are none.
