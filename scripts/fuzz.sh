@@ -58,8 +58,9 @@ fuzz() {
         /^stat::number_of_executed_units:/ { runs = $2 }
         /^stat::peak_rss_mb:/ { rss = $2 }
         / DONE / { done = 1 }
+        /ERROR: libFuzzer/ { found = 1 }
         END {
-            verdict = done ? "nothing found" : "FOUND"
+            verdict = found ? "FOUND" : done ? "nothing found" : "DID NOT END"
             printf "%-12s %10d executions  %6d edges  %6d features  %5d MB  %s\n", target, runs, cov, ft, rss, verdict
         }' "$logs/$target.log" | tee "$logs/$target.line"
 }
@@ -71,7 +72,10 @@ for target in "${targets[@]}"; do
 done
 wait
 
-if grep -l FOUND "$logs"/*.line >/dev/null; then
+if grep -q FOUND "$logs"/*.line; then
     echo "error: a reader broke a promise; the input is in fuzz/artifacts, the story in $logs" >&2
+    exit 1
+elif grep -q "DID NOT END" "$logs"/*.line; then
+    echo "error: a target was stopped before its time; the story is in $logs" >&2
     exit 1
 fi

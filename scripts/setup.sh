@@ -120,7 +120,8 @@ no_line='NewConnectionError|NameResolution|ConnectTimeout|Connection refused|Pro
 
 explain_pip() {
     local what=$1 log=.setup/pip.log
-    if said 'No space left on device'; then
+    # On a full disk pip's log, too, may end before the reason: Python says then that it could not write there.
+    if said 'No space left on device|--- Logging error ---'; then
         fail 1 "$what: the disk is full; while it is unpacked the CPU set needs about 2 GB here, the CUDA set 8 GB"
     elif said 'certificate verify failed|SSLCertVerification'; then
         fail 1 "$what: the package index's certificate is not trusted here; PIP_CERT names the authority that signed it"
@@ -178,6 +179,14 @@ make_venv() {
         fail 1 "$python cannot make a virtual environment here: $(tail -n 1 .setup/venv.log) (all of it: .setup/venv.log)"
 }
 
+# enough_room WHAT MEGABYTES: whether what is fetched and, beside it, what it unpacks to will find a place.
+enough_room() {
+    local needed=$(($2 * 7 / 2)) free
+    free=$(df -Pm . | awk 'NR == 2 { print $4 }') || return 0
+    [[ ! $free =~ ^[0-9]+$ ]] || ((free >= needed)) ||
+        fail 1 "$1: expected about $needed MB of free disk here, found $free MB"
+}
+
 # install_all WHAT FILE…: brings what of the files is missing.
 install_all() {
     local what=$1 list name megabytes where specs=() small=() large=() total=0 small_total=0
@@ -196,6 +205,7 @@ install_all() {
         fi
     done <<<"$list"
     say "$what: $( ((total > 0)) && echo "$total MB to fetch" || echo "to install")"
+    enough_room "$what" "$total"
     ((${#small[@]} == 0)) || fetch "$small_total" "${small[@]}"
     for name in ${large[@]+"${large[@]}"}; do fetch "${name#* }" "${name% *}"; done
     ((${#large[@]} == 0)) || say "unpacking"

@@ -281,6 +281,13 @@ ERROR: No matching distribution found for torch==2.11.0" set_up "$clone"
     check "in the last line" test "$(tail -n 1 <<<"$output" | grep -c "^error: ")" == 1
     FAKE_PIP_SAYS="ERROR: [Errno 28] No space left on device" set_up "$clone"
     check "a full disk" says "the disk is full; while it is unpacked the CPU set needs about 2 GB here"
+    FAKE_PIP_SAYS="--- Logging error ---" set_up "$clone"
+    check "a disk too full to say so" says "the disk is full"
+    stub "$work/bin/df" $'Filesystem\ndisk 1000 900 100 90% /'
+    set_up "$clone"
+    check "a disk that will be full" says "MB of free disk here, found 100 MB"
+    check "before it is fetched" test "$(tail -n 2 <<<"$output" | grep -c "MB to fetch")" == 1
+    rm "$work/bin/df"
     FAKE_INDEX=$work/bin set_up "$clone"
     check "no such wheel" says "has no wheel of it for Python 3."
     FAKE_PIP_SAYS="ERROR: something else" set_up "$clone"

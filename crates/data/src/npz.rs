@@ -1,5 +1,7 @@
 //! `.npz` files: the official dSprites archive, and any other with an array of images.
 
+mod directory;
+
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
@@ -36,7 +38,10 @@ impl NpzFile {
         let mut file = File::open(path).map_err(|cause| DataError::read(path, cause))?;
         let on_disk = file.metadata().map_err(|cause| DataError::read(path, cause))?.len();
         check_directory(&mut file).map_err(|cause| zip_error(path, cause))?;
-        let zip = ZipArchive::new(file).map_err(|cause| zip_error(path, cause))?;
+        // The same open file, for reads that say where; the archive keeps its place.
+        let names = file.try_clone().map_err(|cause| DataError::read(path, cause))?;
+        let mut zip = ZipArchive::new(file).map_err(|cause| zip_error(path, cause))?;
+        directory::check(&names, &mut zip).map_err(|cause| zip_error(path, cause))?;
         let names: Vec<String> =
             zip.file_names().filter_map(|name| name.strip_suffix(".npy")).map(str::to_owned).collect();
         Ok(Self { path: path.to_owned(), on_disk, zip, names })

@@ -82,6 +82,43 @@ fn damaged_labels() {
     }
 }
 
+/// A turned bit in the name of an array, or in their number, must not make a data set without its factors or labels: in the directory of
+/// the archive, which no checksum covers, as little as elsewhere.
+#[test]
+fn a_damaged_npz_is_refused_or_has_all_that_it_had() {
+    single_thread();
+    let arrays = [
+        ("imgs", npy("|u1", "(4, 1, 2)", &[1, 2, 3, 4, 5, 6, 7, 8])),
+        ("factors", npy("|u1", "(4, 2)", &[0, 0, 0, 1, 1, 0, 1, 1])),
+        ("factor_names", npy("<U1", "(2,)", &[97, 0, 0, 0, 98, 0, 0, 0])),
+        ("factor_values", npy("<f4", "(4, 2)", &[0, 0, 128, 63].repeat(8))),
+        ("labels", npy("|u1", "(4,)", &[3, 1, 2, 0])),
+    ];
+    let sound = npz(&arrays, true);
+    let file = OneFile::new("sound.npz", &sound);
+    let everything = || {
+        let data = load(&at(Source::Npz, &file.path)).ok()?.train;
+        let labels = data.labels.as_ref().map(values);
+        let factors = data
+            .factors
+            .as_ref()
+            .map(|factors| (factors.names.clone(), values(&factors.classes), values(&factors.values)));
+        let images = values(&all(&data));
+        Some((images, factors, labels))
+    };
+    let expected = everything().expect("the undamaged file is sound");
+    assert!(expected.1.is_some() && expected.2.is_some());
+    let mut turned = sound.clone();
+    // Two bits of every byte.
+    for bit in (0..sound.len()).flat_map(|byte| [8 * byte + byte % 8, 8 * byte + (byte + 3) % 8]) {
+        turned[bit / 8] ^= 1 << (bit % 8);
+        fs::write(&file.path, &turned).unwrap();
+        let found = everything();
+        assert!(found.is_none_or(|found| found == expected), "bit {bit} changed the data unnoticed");
+        turned[bit / 8] ^= 1 << (bit % 8);
+    }
+}
+
 #[test]
 fn damaged_npz_files() {
     let arrays = [
