@@ -12,6 +12,7 @@
 
 #include <chrono>
 #include <cstdlib>
+#include <mutex>
 #include <string>
 
 namespace {
@@ -28,6 +29,18 @@ void say_nothing() {
 // A group takes its tensors in a vector, which shares their memory.
 std::vector<at::Tensor> shared(const at::Tensor& tensor) {
   return {tensor.detach()};
+}
+
+// Starts an exchange, and waits for it. c10d notes every start in a table of the process that it looks up without a lock (2.11): groups of
+// several threads, as the tests have them, would tear it. Waiting is not under the lock, as the others may be waiting for this thread.
+template <class Start>
+void exchange(Start&& start) {
+  static std::mutex starting;
+  auto work = [&] {
+    const std::lock_guard<std::mutex> lock(starting);
+    return start();
+  }();
+  work->wait();
 }
 
 }  // namespace
@@ -90,7 +103,7 @@ int elbo_group_sum(Group* group, at::Tensor* tensor) {
   return elbo::guarded([&] {
     at::NoGradGuard no_grad;
     auto tensors = shared(*tensor);
-    (*group)->allreduce(tensors)->wait();
+    exchange([&] { return (*group)->allreduce(tensors); });
   });
 }
 
@@ -98,7 +111,7 @@ int elbo_group_broadcast(Group* group, at::Tensor* tensor) {
   return elbo::guarded([&] {
     at::NoGradGuard no_grad;
     auto tensors = shared(*tensor);
-    (*group)->broadcast(tensors)->wait();
+    exchange([&] { return (*group)->broadcast(tensors); });
   });
 }
 
@@ -111,7 +124,7 @@ int elbo_group_gather(Group* group, int size, at::Tensor* tensor, at::Tensor** o
     shape.insert(shape.begin(), size);
     auto all = at::empty(shape, own[0].options());
     std::vector<std::vector<at::Tensor>> outputs{all.unbind(0)};
-    (*group)->allgather(outputs, own)->wait();
+    exchange([&] { return (*group)->allgather(outputs, own); });
     *out = new at::Tensor(std::move(all));
   });
 }
