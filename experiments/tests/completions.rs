@@ -58,8 +58,8 @@ fn other_shells_have_completions_and_an_unknown_one_is_refused() {
     assert_eq!(output.status.code(), Some(2), "it stands alone");
 }
 
-/// Every help has a summary, a usage line under the binary's own name, options with words, examples that begin with the binary or with a
-/// binary of ours, exit codes and environment variables; no line is wider than a wide terminal.
+/// Every help has a summary, a usage line under the binary's own name, options with words, examples that begin with a
+/// binary of ours or with what starts several of them, exit codes and environment variables; no line is wider than a wide terminal.
 #[test]
 fn every_help_has_all_its_parts() {
     let names = names();
@@ -83,7 +83,7 @@ fn every_help_has_all_its_parts() {
         assert!(!examples.is_empty(), "{name} has no example");
         for example in examples {
             let command = example.split_whitespace().next().expect("a command");
-            let known = names.iter().any(|name| name == command) || command == "sbatch";
+            let known = names.iter().any(|name| name == command) || ["sbatch", "torchrun"].contains(&command);
             assert!(known, "{name}: an example is no command of ours: {example}");
         }
         let wide: Vec<&str> = help.lines().filter(|line| line.chars().count() > 132).collect();

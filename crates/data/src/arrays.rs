@@ -170,9 +170,9 @@ impl<T: tch::kind::Element> Array<T> {
     }
 }
 
-/// Whether a file begins as Python's pickles do, from protocol 2 on.
+/// Whether a file begins as Python's pickles do, from protocol 2 on, and not as safetensors do, whose first eight bytes are a length.
 fn is_pickle(bytes: &[u8]) -> bool {
-    matches!(bytes, [0x80, 2..=5, ..])
+    matches!(bytes, [0x80, 2..=5, ..]) && bytes.get(8) != Some(&b'{')
 }
 
 /// Reads a tensor of a safetensors file through `value`, which refuses a kind by `None`.

@@ -122,6 +122,8 @@ impl Weights {
 /// What a file is that is no safetensors and that someone took for it. Nothing of it is opened: a pickle is a program.
 pub(crate) fn foreign(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
+        // safetensors, with a length that may be any eight bytes: damaged, if anything.
+        [_, _, _, _, _, _, _, _, b'{', ..] => None,
         // torch.save: a zip archive of a pickle and tensors, since PyTorch 1.6; a bare pickle before.
         [b'P', b'K', 3, 4, ..] | [0x80, 2..=5, ..] => {
             Some(", got an archive or a pickle of torch.save (write it with safetensors.torch.save_file)")
