@@ -64,7 +64,7 @@ check-slurm: ## Run a 4-member sweep as a job array of a real Slurm on loopback;
 check-sweep: ## Run a 24-member sweep, kill it three times on its way, and count what is left
 	@scripts/check_sweep.sh
 
-fuzz: ready ## Throw bytes at every reader for FUZZ_SECONDS=600 each, two at a time; ARGS=TARGET for some; needs a nightly compiler
+fuzz: ready ## Throw bytes at every reader for FUZZ_SECONDS=600 each, two at a time; ARGS=TARGET for some
 	@scripts/fuzz.sh $(FUZZ_SECONDS) $(ARGS)
 
 check-advisories: ## Hold the dependencies against the RustSec advisories; needs the network

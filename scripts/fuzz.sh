@@ -5,9 +5,10 @@
 #
 # Starts from fuzz/seeds, keeps what reaches further in fuzz/corpus (not in the repository), and leaves an input that breaks a
 # promise in fuzz/artifacts/TARGET: fix the reader, then move the input to fuzz/seeds/TARGET/found-NAME, where `make test` reads it.
-# At the end a line for each target: executions, coverage (edges, features), largest memory. Needs a nightly compiler.
+# At the end a line for each target: executions, coverage (edges, features), largest memory. The
+# repository's own compiler will do, as no sanitizer is used (FUZZ_TOOLCHAIN names another).
 #
-# Exit codes: 0 nothing found, 1 something found or a target does not build, 2 there is no nightly compiler.
+# Exit codes: 0 nothing found, 1 something found or a target does not build, 2 there is no such compiler.
 set -euo pipefail
 export LC_ALL=C
 cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,11 +16,10 @@ cd -P "$(dirname "${BASH_SOURCE[0]}")/.."
 seconds=${1:-600}
 shift || true
 [[ $seconds =~ ^[1-9][0-9]*$ ]] || { echo "error: FUZZ_SECONDS: expected a whole number ≥ 1, got $seconds" >&2; exit 2; }
-toolchain=${FUZZ_TOOLCHAIN:-nightly}
-cargo "+$toolchain" --version >/dev/null 2>&1 || {
-    echo "error: no $toolchain compiler, which fuzzing needs (its sanitizers are not in a stable one): rustup toolchain install nightly" >&2
-    exit 2
-}
+if [[ -n ${FUZZ_TOOLCHAIN:-} ]]; then
+    export RUSTUP_TOOLCHAIN=$FUZZ_TOOLCHAIN
+    cargo --version >/dev/null 2>&1 || { echo "error: FUZZ_TOOLCHAIN: expected a compiler that rustup has, got $FUZZ_TOOLCHAIN" >&2; exit 2; }
+fi
 scripts/tools.sh cargo-fuzz
 export PATH=$PWD/.tools/bin:$PATH
 # cargo-fuzz sets RUSTFLAGS, which take the place of the rpath in .cargo/config.toml.
@@ -32,8 +32,8 @@ mapfile -t targets < <(sed -n 's/^path = "fuzz_targets\/\(.*\)\.rs"/\1/p' fuzz/C
 # No AddressSanitizer: libtorch is not built with it, and containers that cross between its C++ and an instrumented wrapper can be
 # reported as overflows that they are not. Our own code has no `unsafe` beside that wrapper. What the sanitizer's allocator would bound
 # (-malloc_limit_mb) the targets count themselves, against the size of the input (tests/src/readers/meter.rs).
-cargo "+$toolchain" fuzz build --fuzz-dir fuzz --sanitizer none --target-dir "$target_dir"
-host=$(rustc "+$toolchain" -vV | sed -n 's/^host: //p')
+cargo fuzz build --fuzz-dir fuzz --sanitizer none --target-dir "$target_dir"
+host=$(rustc -vV | sed -n 's/^host: //p')
 programs=$target_dir/$host/release
 
 # The files that the targets write for the readers go to memory where there is such a folder.
