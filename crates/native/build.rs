@@ -18,6 +18,10 @@ const SOURCES: [&str; 9] = [
     "cpp/recorder.cpp",
 ];
 
+/// The CUDA object: never linked to a program, loaded beside `libtorch_cuda`.
+const CUDA_SOURCES: [&str; 3] = ["cpp/cuda/graph.cpp", "cpp/cuda/nccl.cpp", "cpp/error.cpp"];
+const CUDA_OBJECT: &str = "libelbo_cuda.so";
+
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     println!("cargo::rerun-if-changed=cpp");
@@ -34,6 +38,7 @@ fn main() {
         return;
     }
     compile(&root);
+    compile_cuda(&root);
     publish(&lib);
     println!("cargo::rustc-link-lib=torch_cpu");
     println!("cargo::rustc-link-lib=c10");
@@ -62,8 +67,10 @@ fn version(root: &Path) -> Option<String> {
     line.split('\'').nth(1).map(str::to_owned)
 }
 
-fn compile(root: &Path) {
-    cc::Build::new()
+/// A compiler of code against the headers of libtorch.
+fn compiler(root: &Path) -> cc::Build {
+    let mut build = cc::Build::new();
+    build
         .cpp(true)
         .std("c++17")
         .pic(true)
@@ -71,14 +78,53 @@ fn compile(root: &Path) {
         .define("_GLIBCXX_USE_CXX11_ABI", "1")
         // libtorch is built with it, and classes of its headers (RecordFunction) have one field more without it.
         .define("NDEBUG", None)
-        .define("USE_C10D_GLOO", None)
-        .include("cpp/opaque")
         .flag("-isystem")
         .flag(root.join("include"))
         .flag("-isystem")
-        .flag(root.join("include/torch/csrc/api/include"))
-        .files(SOURCES)
-        .compile("elbo_shim");
+        .flag(root.join("include/torch/csrc/api/include"));
+    build
+}
+
+fn compile(root: &Path) {
+    compiler(root).define("USE_C10D_GLOO", None).include("cpp/opaque").files(SOURCES).compile("elbo_shim");
+}
+
+/// Links the CUDA object, every symbol resolved; an empty file where libtorch has no CUDA half. It is carried within the crate.
+fn compile_cuda(root: &Path) {
+    let object = PathBuf::from(env::var_os("OUT_DIR").expect("cargo sets OUT_DIR")).join(CUDA_OBJECT);
+    if !root.join("lib/libtorch_cuda.so").exists() {
+        fs::write(&object, []).expect("OUT_DIR can be written");
+        return;
+    }
+    let Some(runtime) = cuda_runtime(root) else {
+        println!(
+            "cargo::error=no headers of the CUDA runtime (nvidia/cu13/include/cuda_runtime_api.h): run `make setup`"
+        );
+        return;
+    };
+    let mut build = compiler(root);
+    build.flag("-isystem").flag(runtime.join("include"));
+    let mut command = build.get_compiler().to_command();
+    command.arg("-shared").args(CUDA_SOURCES).arg("-o").arg(&object);
+    // libtorch's own dependencies may be missing here: only what this object asks for has to be there.
+    command.args(["-Wl,--no-undefined", "-Wl,--allow-shlib-undefined", "-L"]).arg(root.join("lib"));
+    command.args(["-ltorch_cuda", "-lc10_cuda", "-ltorch_cpu", "-lc10", "-L"]).arg(runtime.join("lib"));
+    command.arg("-l:libcudart.so.13");
+    match command.status() {
+        Ok(status) if status.success() => {}
+        Ok(status) => println!("cargo::error={CUDA_OBJECT} cannot be linked: the C++ compiler ended with {status}"),
+        Err(error) => println!("cargo::error={CUDA_OBJECT} cannot be linked: {error}"),
+    }
+}
+
+/// The folder with headers and library of the CUDA runtime: beside the `torch` package, or in the environment that set-up made.
+fn cuda_runtime(root: &Path) -> Option<PathBuf> {
+    let workspace = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo sets it")).join("../..");
+    let pythons = fs::read_dir(workspace.join(".venv/lib")).into_iter().flatten().flatten();
+    let mut packages: Vec<PathBuf> = pythons.map(|python| python.path().join("site-packages")).collect();
+    packages.extend(root.canonicalize().ok().and_then(|torch| torch.parent().map(Path::to_path_buf)));
+    let folders = packages.into_iter().rev().map(|packages| packages.join("nvidia/cu13"));
+    folders.into_iter().find(|folder| folder.join("include/cuda_runtime_api.h").exists())
 }
 
 /// Cargo puts a search path that lies in the target folder on the library path of everything it runs: programs, tests, doctests.

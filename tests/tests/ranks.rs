@@ -172,12 +172,60 @@ fn three_ranks_train_convolutions_with_adam() {
     }
 }
 
+/// How many GPUs there are; says why where there is none.
+fn gpus() -> i64 {
+    single_thread();
+    // Before anything asks: the answer is kept.
+    let status = elbo_native::initialise();
+    let count = tch::Cuda::device_count();
+    if count == 0 {
+        println!("skipped: {status}");
+    }
+    count
+}
+
+/// A ring of as many ranks as there are GPUs (one, on most machines): sums, rows and rank 0's tensors by NCCL, and the step of one process.
+#[test]
+fn ranks_with_a_gpu_each_exchange_by_nccl_where_a_gpu_is_present() {
+    let gpus = gpus();
+    let size = [3, 2, 1].into_iter().find(|&size| size <= gpus).unwrap_or(0);
+    if size == 0 {
+        return;
+    }
+    let method =
+        json!({ "name": "beta-tcvae", "mi_weight": 1.0, "tc_weight": 6.0, "dw_kl_weight": 1.0, "estimator": "mws" });
+    let model = json!({ "network": "burgess", "latent": 4, "likelihood": "bernoulli" });
+    let sgd = json!({ "name": "sgd", "learning_rate": 1e-3 });
+    let expected = train(&mut *build_on(Device::Cuda(0), &method, &model, &sgd, 1), 3, 1);
+    let (server, port) = Store::serve("127.0.0.1", 0, "nccl", TIMEOUT).expect("a store");
+    let found = among(size, move |ranks| {
+        let store = Store::join("127.0.0.1", port, "nccl", TIMEOUT).expect("a store");
+        let device = Device::Cuda(ranks.rank() as usize);
+        assert!(ranks.join_gpus(&store, "here", device).expect("a ring"), "each rank has a GPU to itself");
+        let own = Tensor::from_slice(&[ranks.rank(), 10]).to_device(device);
+        let all = ranks.gather(&[(&own, 0)]).expect("all rows");
+        let sum = ranks.sum(&[own.shallow_clone()]).expect("a sum");
+        ranks.take_first(&own).expect("rank 0's");
+        ranks.settle().expect("all came");
+        let rows: Vec<f64> = (0..size).flat_map(|rank| [rank as f64, 10.0]).collect();
+        assert_eq!(values(&all[0]), rows);
+        assert_eq!(values(&sum[0]), [(0..size).sum::<i64>() as f64, 10.0 * size as f64]);
+        assert_eq!(values(&own), [0.0, 10.0]);
+        let mut algorithm = build_on(device, &method, &model, &sgd, 1);
+        algorithm.train_among(ranks).expect("a method of one objective");
+        train(&mut *algorithm, 3, 1)
+    });
+    drop(server);
+    let (apart, place) = difference(&expected, &found[0]);
+    // cuDNN takes other algorithms for other batch sizes.
+    assert!(apart < 1e-4, "{place} is {apart:e} apart");
+    assert!(found.iter().all(|course| *course == found[0]), "the ranks agree bit for bit");
+}
+
 /// Both ranks on one GPU, whose tensors gloo takes by way of the host.
 #[test]
 fn two_ranks_agree_with_one_on_cuda_where_a_gpu_is_present() {
-    single_thread();
-    if tch::Cuda::device_count() == 0 {
-        println!("skipped: {}", elbo_native::initialise());
+    if gpus() == 0 {
         return;
     }
     let method =

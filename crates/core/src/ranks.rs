@@ -12,9 +12,9 @@
 //! set the examples of a batch against each other, as the estimators of the total correlation do. Averaging the gradients of R losses of
 //! B/R examples, as data-parallel training usually does, would be another loss there.
 
-use elbo_native::ProcessGroup;
+use elbo_native::{Lookout, ProcessGroup, Store};
 use std::sync::atomic::{AtomicU64, Ordering};
-use tch::{Kind, Tensor};
+use tch::{Device, Kind, Tensor};
 
 /// This process among those that train one model.
 #[derive(Debug)]
@@ -125,6 +125,27 @@ impl Ranks {
         Ok(i64::try_from(sum.get(0)).expect("one number"))
     }
 
+    /// From now on CUDA tensors go from GPU to GPU, where every rank has one to itself; returns whether they do. All ranks call it.
+    ///
+    /// # Errors
+    /// A rank is lost, or the GPUs cannot be connected.
+    pub fn join_gpus(&self, store: &Store, host: &str, device: Device) -> Result<bool> {
+        Ok(self.group.join_gpus(store, host, device)?)
+    }
+
+    /// Whom to ask whether a rank is lost, while the host waits for the device.
+    pub fn look_out(&self, lookout: Lookout) {
+        self.group.look_out(lookout);
+    }
+
+    /// Waits until the device has done all exchanges: before the host reads anything that depends on them.
+    ///
+    /// # Errors
+    /// A rank is lost, or late.
+    pub fn settle(&self) -> Result<()> {
+        Ok(self.group.settle()?)
+    }
+
     /// Waits until every rank is here.
     ///
     /// # Errors
@@ -140,6 +161,7 @@ impl Ranks {
     pub fn differing(&self, tensors: &[Tensor]) -> Result<Vec<i64>> {
         let sums: Vec<Tensor> = tensors.iter().flat_map(fingerprint).collect();
         let all = self.come().gather(&Tensor::stack(&sums, 0))?;
+        self.settle()?;
         let first = all.get(0);
         Ok((1..self.size()).filter(|&rank| !all.get(rank).equal(&first)).collect())
     }

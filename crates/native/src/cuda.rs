@@ -3,7 +3,7 @@
 //! A linker drops `libtorch_cuda` from a program that calls none of its symbols, and then libtorch sees no GPU. It must be loaded
 //! by hand, and **before** anything asks libtorch about CUDA: the answer is looked up once and kept for the process.
 
-use std::ffi::{CStr, CString, OsStr, c_int};
+use std::ffi::{CStr, CString, OsStr, c_int, c_void};
 use std::fmt;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -106,19 +106,21 @@ fn load_cuda() -> CudaStatus {
         return CudaStatus::CpuOnlyLibtorch(folder);
     }
     match open(&library, libc::RTLD_NOW | libc::RTLD_GLOBAL) {
-        Ok(()) => CudaStatus::Loaded(library),
+        Ok(_) => CudaStatus::Loaded(library),
         Err(reason) => CudaStatus::Failed(reason),
     }
 }
 
 /// Loads a library for as long as the process lives.
-fn open(library: &Path, flags: c_int) -> Result<(), String> {
+pub(crate) fn open(library: &Path, flags: c_int) -> Result<*mut c_void, String> {
     let path = CString::new(library.as_os_str().as_bytes()).map_err(|error| error.to_string())?;
-    // SAFETY: the path is a C string; the initialisers that run are those of the NVIDIA driver or of libtorch. The handle is never
-    // closed, so nothing from the library can dangle. `dlerror` belongs to this thread and is copied before any other call.
+    // SAFETY: the path is a C string; the initialisers that run are those of the NVIDIA driver, of libtorch or of this crate's CUDA
+    // object. The handle is never closed, so nothing from the library can dangle. `dlerror` belongs to this thread and is copied before
+    // any other call.
     unsafe {
-        if !libc::dlopen(path.as_ptr(), flags).is_null() {
-            return Ok(());
+        let handle = libc::dlopen(path.as_ptr(), flags);
+        if !handle.is_null() {
+            return Ok(handle);
         }
         let reason = libc::dlerror();
         if reason.is_null() {

@@ -58,6 +58,11 @@ impl Generator {
         Ok(Self { raw, device })
     }
 
+    /// For the CUDA object, which registers it with a graph.
+    pub(crate) fn raw(&self) -> *mut RawGenerator {
+        self.raw
+    }
+
     /// Where it draws.
     pub fn device(&self) -> Device {
         self.device

@@ -5,6 +5,7 @@
 //! - [`gradients`], [`gradients_keeping_graph`], [`clip_by_global_norm`], [`fused_adam`]: an update of all parameters that tells the host nothing.
 //! - [`with_gradient`]: a gradient written by hand, as a node of autograd's graph.
 //! - [`recorder`]: which operators a step runs, and whether one of them waits for the device.
+//! - [`Stream`], [`Graph`]: a piece of work on CUDA that is recorded once and replayed by one call.
 //! - [`Store`], [`ProcessGroup`]: several processes, one computation.
 //! - [`flags`], [`memory`], [`call`]: switches, memory statistics, and any other operator by its name.
 //!
@@ -44,11 +45,14 @@ mod adam;
 mod autograd;
 mod call;
 mod cuda;
+mod cuda_object;
 mod error;
 pub mod flags;
 mod generator;
 mod gradients;
+mod graph;
 pub mod memory;
+mod nccl;
 mod process_group;
 pub mod recorder;
 mod shim;
@@ -61,4 +65,5 @@ pub use cuda::{CudaStatus, initialise};
 pub use error::{Error, Result};
 pub use generator::Generator;
 pub use gradients::{clip_by_global_norm, global_norm, gradients, gradients_keeping_graph};
-pub use process_group::{ProcessGroup, Store};
+pub use graph::{Graph, Stream};
+pub use process_group::{Lookout, ProcessGroup, Store};

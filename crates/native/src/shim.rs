@@ -14,7 +14,18 @@ macro_rules! opaque {
         }
     )*};
 }
-opaque!(RawGenerator, RawResults, RawRecording, RawOperators, RawGradientSink, RawStore, RawGroup);
+opaque!(
+    RawGenerator,
+    RawResults,
+    RawRecording,
+    RawOperators,
+    RawGradientSink,
+    RawStore,
+    RawGroup,
+    RawSide,
+    RawGraph,
+    RawRing
+);
 
 /// A borrowed tensor as C++ takes it. The shim changes a tensor's contents only where its Rust caller says so.
 pub(crate) type Borrowed = *const C_tensor;
@@ -168,9 +179,13 @@ pub(crate) fn check(code: c_int) -> Result<()> {
     if code == 0 {
         return Ok(());
     }
+    Err(last_error(elbo_last_error))
+}
+
+/// What one of the shim's halves keeps as this thread's last error.
+pub(crate) fn last_error(said: unsafe extern "C" fn() -> *const c_char) -> Error {
     // SAFETY: the shim returns a string that lives until the next error on this thread; it is copied here.
-    let message = unsafe { CStr::from_ptr(elbo_last_error()) }.to_string_lossy();
-    Err(Error::new(message))
+    Error::new(unsafe { CStr::from_ptr(said()) }.to_string_lossy())
 }
 
 /// Runs a function of the shim that hands out one new object through its last parameter.

@@ -244,9 +244,6 @@ fn introduce<M: Method>(run: &Run<M>, resume: bool, say: &mut dyn FnMut(&str)) {
     if config.model.likelihood == LikelihoodName::Bernoulli && !images.is_binary() {
         say("note: a Bernoulli likelihood of grey pixels is a pseudo-likelihood; its nats are no bound on log p(x)");
     }
-    if run.device().is_cuda() && train.capture == crate::config::Capture::Auto {
-        say("capture: this version captures no CUDA graphs; steps run one by one");
-    }
     match (run.step(), resume) {
         (step, _) if step >= train.steps => {
             say(&format!("{directory}: all {} steps are done; a larger train.steps goes on", train.steps));

@@ -74,7 +74,7 @@ pub struct TrainConfig {
 }
 
 /// What is due after a step.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::struct_excessive_bools, reason = "any of them may be due together")]
 pub(crate) struct Due {
     pub(crate) log: bool,
@@ -193,10 +193,6 @@ impl TrainConfig {
         }
         if self.score_every > 0 && self.scores.is_empty() {
             return Err(FieldError::new("scores", "expected at least one score, because score_every is not 0"));
-        }
-        if self.capture == Capture::On {
-            let message = "expected \"auto\" or \"off\" (this version captures no CUDA graphs), got \"on\"";
-            return Err(FieldError::new("capture", message));
         }
         Ok(())
     }

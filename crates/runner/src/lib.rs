@@ -14,6 +14,7 @@
 //! | [`world`] | several processes that train one model |
 //! | [`cli`] | command lines and exit codes |
 
+mod capture;
 pub mod checkpoint;
 pub mod cli;
 pub mod config;

@@ -3,7 +3,7 @@
 //! A [`Run`] is advanced step by step from outside, so that one process can drive several in turn. The step itself is in
 //! `trainer.rs`; everything here happens between steps: log points, evaluations, pictures, checkpoints.
 
-use crate::config::RunConfig;
+use crate::config::{Due, RunConfig};
 use crate::directory::RunDirectory;
 use crate::method::Method;
 use crate::trainer::Trainer;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::time::Instant;
 use tch::{Device, Tensor};
 
+mod capturing;
 mod clock;
 mod curves;
 mod divergence;
@@ -83,11 +84,17 @@ impl<M: Method> Run<M> {
             return Ok(Event::Finished);
         }
         let started = Instant::now();
-        self.trainer.train_one_batch(&self.data.train.images)?;
+        let stepped = self.trainer.train_one_batch(&self.data.train.images)?;
         self.clock.add(started.elapsed());
+        if let Some(stepped) = stepped {
+            self.notes.push(capturing::note(stepped, self.config.train.capture)?);
+        }
 
         let step = self.step();
         let due = self.config.train.due(step);
+        if let Some(world) = self.world.as_deref().filter(|_| due != Due::default()) {
+            world.ranks().settle()?;
+        }
         let logged = if due.log { Some(self.log()?) } else { None };
         if due.save {
             self.compare_ranks()?;

@@ -1,5 +1,6 @@
 //! All that changes from step to step, and nothing else: what a checkpoint holds.
 
+use crate::capture::{Outcome, Recorder, Stepping, Work};
 use crate::checkpoint::{Checkpoint, Metadata};
 use crate::latch::Latch;
 use crate::window::Window;
@@ -14,6 +15,15 @@ const WINDOW_LAYOUT: &str = "window_layout";
 const WINDOW: &str = "run.window";
 const GENERATOR: &str = "run.generator";
 
+/// How steps are taken from now on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Stepped {
+    /// As replays of a graph of so many nodes.
+    Captured(usize),
+    /// One operator after the other, for this reason.
+    NotCaptured(String),
+}
+
 /// An algorithm in training, with its data order, its noise and its step counter.
 pub(crate) struct Trainer {
     pub(crate) algorithm: Box<dyn Algorithm>,
@@ -25,6 +35,23 @@ pub(crate) struct Trainer {
     step_on_device: Tensor,
     /// Updates done, on the host.
     step: u64,
+    stepping: Stepping,
+}
+
+/// A step on the device: a batch, an update, its numbers.
+struct OneStep<'a> {
+    trainer: &'a mut Trainer,
+    images: &'a Images,
+}
+
+impl Work for OneStep<'_> {
+    fn run(&mut self) -> Result<()> {
+        self.trainer.on_device(self.images)
+    }
+
+    fn noise(&self) -> &Generator {
+        &self.trainer.noise
+    }
 }
 
 impl Trainer {
@@ -43,7 +70,13 @@ impl Trainer {
             order,
             step_on_device: Tensor::zeros([], (Kind::Int64, device)),
             step: 0,
+            stepping: Stepping::OneByOne,
         }
+    }
+
+    /// From now on steps are recorded, once they are warm, and replayed.
+    pub(crate) fn capture(&mut self, recorder: impl Recorder + 'static) {
+        self.stepping = Stepping::recorded_by(recorder);
     }
 
     /// Updates done.
@@ -51,11 +84,41 @@ impl Trainer {
         self.step
     }
 
-    /// One update from the next batch: device work only, the host waits for nothing.
-    pub(crate) fn train_one_batch(&mut self, images: &Images) -> Result<()> {
+    /// One update from the next batch: device work only, the host waits for nothing. Returns what a person should know of how it was
+    /// taken, at the few steps where there is something.
+    ///
+    /// # Errors
+    /// When libtorch does.
+    pub(crate) fn train_one_batch(&mut self, images: &Images) -> Result<Option<Stepped>> {
         if self.order.end_of_epoch() {
             self.order.refill(&self.noise)?;
         }
+        let mut stepping = std::mem::replace(&mut self.stepping, Stepping::OneByOne);
+        // A recording must find the generator as the steps before left it, and one that fails leaves it in between.
+        let before = if stepping.records_next() { Some(self.noise.state()?) } else { None };
+        let outcome = stepping.step(&mut OneStep { trainer: self, images })?;
+        self.stepping = stepping;
+        let said = match outcome {
+            Outcome::Taken => None,
+            Outcome::Captured(nodes) => Some(Stepped::Captured(nodes)),
+            Outcome::Unfit(reason) => Some(Stepped::NotCaptured(reason)),
+            Outcome::Failed(reason) => {
+                self.noise = Generator::new(self.noise.device(), 0)?;
+                if let Some(before) = before {
+                    self.noise.set_state(&before)?;
+                }
+                self.on_device(images)?;
+                Some(Stepped::NotCaptured(format!("{reason:#}")))
+            }
+        };
+        self.window.count();
+        self.order.advance();
+        self.step += 1;
+        Ok(said)
+    }
+
+    /// What of a step is on the device, and may be recorded.
+    fn on_device(&mut self, images: &Images) -> Result<()> {
         let indices = self.order.next_indices();
         let x = images.gather(&indices, &self.noise);
         let context = BatchContext { step: &self.step_on_device, dataset_len: images.len(), noise: &self.noise };
@@ -67,8 +130,6 @@ impl Trainer {
         };
         self.latch.update(&bad, &self.step_on_device, &indices, &values);
         let _ = self.step_on_device.g_add_scalar_(1);
-        self.order.advance();
-        self.step += 1;
         Ok(())
     }
 

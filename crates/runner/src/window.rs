@@ -19,7 +19,8 @@ impl Window {
         Self { device, layout: Vec::new(), sums: Tensor::zeros([0], (Kind::Double, device)), steps: 0 }
     }
 
-    /// Adds one step's values: a concatenation and an addition, on the device. Returns the values as one vector.
+    /// Adds one step's values: a concatenation and an addition, on the device. Returns the values as one vector. The host
+    /// [`count`](Self::count)s apart, because a captured step runs this once and replays it often.
     pub fn add(&mut self, scalars: &Scalars) -> Tensor {
         if self.layout.is_empty() {
             self.lay_out(scalars);
@@ -29,8 +30,12 @@ impl Window {
         let values = Tensor::cat(&values, 0);
         // Sums in double precision; in place, so that the tensor's address stays.
         let _ = self.sums.g_add_(&values);
-        self.steps += 1;
         values
+    }
+
+    /// Counts one step on the host. Once for each [`add`](Self::add), run or replayed.
+    pub fn count(&mut self) {
+        self.steps += 1;
     }
 
     fn lay_out(&mut self, scalars: &Scalars) {

@@ -11,11 +11,12 @@ pub use launch::Launch;
 
 use crate::{InputError, RankLost};
 use elbo_core::{ExchangeFailed, Ranks};
-use elbo_native::{ProcessGroup, Store};
+use elbo_native::{Lookout, ProcessGroup, Store};
 use heartbeat::{Heartbeat, Pulse};
 use serde::de::DeserializeOwned;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tch::Device;
 
 /// How long a rank takes to find out who is missing: several beats of [`heartbeat::PERIOD`].
 const DIAGNOSIS: Duration = Duration::from_secs(3);
@@ -77,9 +78,10 @@ impl World {
         }
         let group = ProcessGroup::gloo(&store, rank, size, launch.interface(), timeout).map_err(cannot)?;
         let ranks = Arc::new(Ranks::new(group));
-        // A connection of its own: one that waits for an answer lets nobody else ask.
-        let own = Store::join(&launch.host, launch.port, &launch.prefix, timeout).map_err(cannot)?;
-        let heartbeat = Heartbeat::start(own, Arc::clone(&ranks));
+        // Connections of their own: one that waits for an answer lets nobody else ask.
+        let another = || Store::join(&launch.host, launch.port, &launch.prefix, timeout).map_err(cannot);
+        ranks.look_out(lookout(another()?, rank, size));
+        let heartbeat = Heartbeat::start(another()?, Arc::clone(&ranks));
         Ok(Self { launch, ranks, store, timeout, _heartbeat: heartbeat })
     }
 
@@ -106,6 +108,17 @@ impl World {
     /// Whether this is rank 0, which writes.
     pub fn leads(&self) -> bool {
         self.rank() == 0
+    }
+
+    /// Exchanges go from GPU to GPU where they can; all ranks call it once they know their device. Returns what a person should know.
+    pub(crate) fn join_gpus(&self, device: Device) -> anyhow::Result<Option<&'static str>> {
+        let host = sysinfo::System::host_name().unwrap_or_default();
+        let joined = self.ranks.join_gpus(&self.store, &host, device)?;
+        Ok(match (joined, device) {
+            (true, _) => Some("processes exchange from GPU to GPU (NCCL)"),
+            (false, Device::Cuda(_)) => Some("processes share a GPU: they exchange by way of the host (gloo)"),
+            (false, _) => None,
+        })
     }
 
     /// Rank 0 tells the others what to run.
@@ -215,6 +228,26 @@ impl World {
             std::thread::sleep(Duration::from_millis(50));
         }
     }
+}
+
+/// Says that a rank has ended, or has given no sign of life since the last calls. [`World::explain`] then finds the words.
+fn lookout(store: Store, own: i64, size: i64) -> Lookout {
+    let started = Instant::now();
+    let seen = Mutex::new(vec![(0, started); size as usize]);
+    Box::new(move || {
+        let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+        (0..size).filter(|&rank| rank != own).find_map(|rank| {
+            if store.has(&ended(rank)).unwrap_or(true) {
+                return Some(format!("rank {rank} has ended"));
+            }
+            let beats = Pulse::read(&store, rank).map_or(0, |pulse| pulse.beats);
+            let last = &mut seen[rank as usize];
+            if last.0 != beats || last.1 == started {
+                *last = (beats, Instant::now());
+            }
+            (last.1.elapsed() > 2 * DIAGNOSIS).then(|| format!("rank {rank} gives no sign of life"))
+        })
+    })
 }
 
 fn here(rank: i64) -> String {

@@ -117,9 +117,11 @@ fn a_window_gives_means_by_name_and_goes_on_from_its_state() {
     single_thread();
     let mut window = Window::new(Device::Cpu);
     let _ = window.add(&scalars(1.0, [10.0, 20.0]));
+    window.count();
     let mut again = Window::restored(Device::Cpu, window.sums(), &window.describe(), window.steps()).expect("fits");
     for window in [&mut window, &mut again] {
         let _ = window.add(&scalars(2.0, [30.0, 0.0]));
+        window.count();
         let means = window.take().expect("means");
         let expected = [("loss", 1.5), ("kl_per_dimension/0", 20.0), ("kl_per_dimension/1", 10.0)];
         assert_eq!(means, expected.map(|(name, value)| (name.to_owned(), value)));

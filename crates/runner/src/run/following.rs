@@ -45,6 +45,7 @@ impl Follower {
         let data = config.data.load(device, progress).map_err(|error| data_error(&origin, error))?;
         let mut trainer = build(&config, &origin, device, &data, Some(&world))?;
         world.ranks().meet()?;
+        world.join_gpus(device)?;
         trainer.take_first(world.ranks())?;
         Ok(Self { train: config.train, data, trainer, world, directory })
     }
@@ -69,6 +70,9 @@ impl Follower {
         }
         self.trainer.train_one_batch(&self.data.train.images)?;
         let due = self.train.due(self.step());
+        if due.log || due.save {
+            self.world.ranks().settle()?;
+        }
         if (due.log || due.save)
             && let Some(bad) = self.trainer.latch.read()?
         {

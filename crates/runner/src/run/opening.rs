@@ -1,6 +1,6 @@
 //! Opening a run: everything that can be refused is refused before anything is written.
 
-use super::{Clock, Curves, Note, Run, resuming};
+use super::{Clock, Curves, Note, Run, capturing, resuming};
 use crate::InputError;
 use crate::config::{RunConfig, below};
 use crate::directory::{Found, RunDirectory};
@@ -62,11 +62,15 @@ impl<M: Method> Run<M> {
         device::set_precision(config.precision)?;
         let data = config.data.load(device, progress).map_err(|error| data_error(&options.origin, error))?;
         let mut trainer = build(&config, &options.origin, device, &data, world.as_deref())?;
+        let (capture, origin) = (config.train.capture, &options.origin);
+        let mut notes: Vec<Note> =
+            capturing::prepare(&mut trainer, capture, device, world.is_none(), origin)?.into_iter().collect();
         let subset = subset(&config, &data, device)?;
         if let Some(world) = &world {
             // Now that the data are in the cache; and back when every rank is ready.
             world.publish(&serde_json::json!({ "config": config, "origin": options.origin, "directory": path }))?;
             world.ranks().meet()?;
+            notes.extend(world.join_gpus(device)?.map(|text| Note::Information(text.to_owned())));
         }
 
         let directory = RunDirectory::open(path)?;
@@ -78,7 +82,6 @@ impl<M: Method> Run<M> {
                 remove_leftovers(folder)?;
             }
         }
-        let mut notes = Vec::new();
         let earlier = resuming::restore(&directory, &mut trainer, &mut notes)?;
         if let Some(world) = &world {
             trainer.take_first(world.ranks())?;
