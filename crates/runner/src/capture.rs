@@ -106,6 +106,13 @@ pub(crate) struct Cuda {
     graph: Option<Graph>,
 }
 
+impl Drop for Cuda {
+    fn drop(&mut self) {
+        // A graph must not go while a replay of it is under way. What failed on the device was said where it was read.
+        let _ = self.stream.wait();
+    }
+}
+
 impl Cuda {
     /// # Errors
     /// `device` is no CUDA device that this process can use.
