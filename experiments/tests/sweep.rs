@@ -340,6 +340,70 @@ fn a_failed_member_is_listed_with_its_reason_and_retried_on_request() {
     sweep(folder.path(), &["--index", "0"]).assert().success();
 }
 
+/// Several members in one process: the same parameters, bit for bit, as each in a process of its own; one that fails does not disturb the
+/// others; a signal saves all that are under way.
+#[test]
+fn members_that_share_a_process_equal_those_that_do_not() {
+    let folder = tempfile::tempdir().expect("a folder");
+    base(folder.path(), 40);
+    let grids = json!([{ "product": { "seed": [1, 2, 3], "optimizer.learning_rate": [0.001] } },
+                       { "product": { "seed": [1], "optimizer.learning_rate": [1e30] } }]);
+    let file = grid(folder.path(), &grids);
+    let alone = folder.path().join("alone");
+    refusal(binary("sweep").arg(&file).arg("--out").arg(&alone).args(["--run"]), 1);
+
+    let mut shared: Value = serde_json::from_slice(&fs::read(&file).expect("bytes")).expect("JSON");
+    shared["share_gpu"] = json!(3);
+    fs::write(&file, shared.to_string()).expect("written");
+    let line = refusal(&mut sweep(folder.path(), &["--run", "--jobs", "2"]), 2);
+    assert_eq!(line, "--jobs: expected 1, as share_gpu runs 3 members in one process, got 2");
+    let line = refusal(&mut sweep(folder.path(), &["--run"]), 1);
+    assert_eq!(line, "1 of 4 members failed; --list says why, --retry tries them again");
+    assert_eq!(with_standing(&listed(folder.path()), "finished"), 3);
+    assert_eq!(logged(folder.path(), "was not finite"), 1);
+    let tensors = |out: &Path, member: &str| {
+        let file = out.join(member).join("checkpoints/step-40.safetensors");
+        let mut all = tch::Tensor::read_safetensors(file).expect("a checkpoint");
+        all.sort_by(|a, b| a.0.cmp(&b.0));
+        all
+    };
+    for seed in 1..=3 {
+        let member = format!("seed-{seed}_learning_rate-0.001");
+        let (one, other) = (tensors(&alone, &member), tensors(&folder.path().join("out"), &member));
+        assert!(!one.is_empty() && one == other, "{member}");
+    }
+}
+
+#[test]
+fn a_signal_saves_all_members_of_one_process() {
+    let folder = tempfile::tempdir().expect("a folder");
+    base(folder.path(), 100_000);
+    let file = grid(folder.path(), &json!([{ "product": { "seed": [1, 2] } }]));
+    let mut shared: Value = serde_json::from_slice(&fs::read(&file).expect("bytes")).expect("JSON");
+    shared["share_gpu"] = json!(2);
+    fs::write(&file, shared.to_string()).expect("written");
+    let mut child = Command::new(program("sweep"))
+        .arg(&file)
+        .arg("--out")
+        .arg(folder.path().join("out"))
+        .arg("--run")
+        .envs(environment())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("started");
+    wait_until(folder.path(), |members| with_standing(members, "running") == 2);
+    let begun = Instant::now();
+    while ["seed-1", "seed-2"].iter().any(|member| !folder.path().join("out").join(member).join("metrics.csv").exists())
+    {
+        assert!(begun.elapsed() < Duration::from_mins(1), "no curves");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    signal("TERM", &child.id().to_string());
+    assert_eq!(child.wait().expect("ended").code(), Some(130));
+    assert_eq!(with_standing(&listed(folder.path()), "begun"), 2);
+    assert_eq!(logged(folder.path(), "everything is saved"), 2);
+}
+
 #[test]
 fn a_wrong_grid_is_refused_in_one_line() {
     let folder = tempfile::tempdir().expect("a folder");
@@ -362,6 +426,18 @@ fn a_wrong_grid_is_refused_in_one_line() {
     assert_eq!(line(zipped), "grids[0].zip.data.batch_size: expected 2 values, as before it, got 1");
     assert!(
         line(json!([{ "product": { "seed": 3 } }])).starts_with("grids[0].product.seed: expected a list of values")
+    );
+    let shared = |share: usize, grids: Value| {
+        let whole = json!({ "name": "study", "base": "base.json", "share_gpu": share, "grids": grids });
+        fs::write(folder.path().join("grid.json"), whole.to_string()).expect("written");
+        let line = refusal(&mut sweep(folder.path(), &["--list"]), 2);
+        line.split_once("grid.json: ").expect("the file's name").1.to_owned()
+    };
+    let seeds = json!([{ "product": { "seed": [1, 2] } }]);
+    assert_eq!(shared(0, seeds), "share_gpu: expected a whole number from 1 to 32, got 0");
+    assert_eq!(
+        shared(2, json!([{ "product": { "precision": ["float32", "tf32"] } }])),
+        "share_gpu: expected members of one precision and one device, but precision-float32 and precision-tf32 differ in them"
     );
 }
 

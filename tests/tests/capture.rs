@@ -159,6 +159,39 @@ fn a_captured_run_that_diverges_is_stopped_where_a_gpu_is_present() {
     }
 }
 
+/// Four runs of one thread, each captured in a stream of its own and advanced in turn, with a log point in between now and then.
+#[test]
+fn runs_that_share_a_gpu_equal_those_that_do_not_where_a_gpu_is_present() {
+    if !gpu() {
+        return;
+    }
+    let (name, config) = kinds().into_iter().find(|(_, config)| config["method"]["name"] == "beta-tcvae").expect("one");
+    let folder = tempfile::tempdir().expect("a folder");
+    let seeded = |seed: u64| {
+        let mut config = config.clone();
+        config["seed"] = json!(seed);
+        config["train"]["capture"] = json!("on");
+        config
+    };
+    let place = |kind: &str, seed: u64| folder.path().join(format!("{kind}-{seed}"));
+    let alone: Vec<_> = (0..4).map(|seed| train(&seeded(seed), "on", &place("alone", seed)).0).collect();
+    let mut together: Vec<_> = (0..4).map(|seed| open(&seeded(seed), &place("shared", seed))).collect();
+    for run in &together {
+        run.rejoin().expect("a device");
+    }
+    for _ in 0..STEPS {
+        for run in &mut together {
+            run.advance_apart().expect("a step");
+        }
+    }
+    for (seed, run) in together.iter().enumerate() {
+        run.rejoin().expect("a device");
+        let (spread, _) = difference(&alone[seed], &train(&seeded(seed as u64), "on", &place("again", seed as u64)).0);
+        let (apart, at) = difference(&alone[seed], &last_checkpoint(&place("shared", seed as u64)));
+        assert!(apart <= 3.0 * spread, "{name}, seed {seed}: {at} is {apart:e} apart, and {spread:e} alone");
+    }
+}
+
 #[test]
 fn a_capture_is_refused_on_the_cpu_in_a_line() {
     single_thread();

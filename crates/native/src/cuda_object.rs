@@ -43,8 +43,8 @@ functions! {
     elbo_cuda_bus: fn(c_int, *mut c_char, c_int) -> c_int;
     elbo_cuda_side_new: fn(c_int, *mut *mut RawSide) -> c_int;
     elbo_cuda_side_free: fn(*mut RawSide) -> ();
-    elbo_cuda_side_enter: fn(*mut RawSide) -> c_int;
-    elbo_cuda_side_leave: fn(*mut RawSide) -> c_int;
+    elbo_cuda_side_enter: fn(*mut RawSide, c_int) -> c_int;
+    elbo_cuda_side_leave: fn(*mut RawSide, c_int) -> c_int;
     elbo_cuda_side_wait: fn(*mut RawSide) -> c_int;
     elbo_cuda_graph_new: fn(*mut *mut RawGraph) -> c_int;
     elbo_cuda_graph_free: fn(*mut RawGraph) -> ();

@@ -3,6 +3,7 @@
 use crate::cuda_object::{Functions, functions};
 use crate::shim::{RawGraph, RawSide, cuda_index};
 use crate::{Error, Generator, Result};
+use std::ffi::c_int;
 use tch::Device;
 
 /// A stream of its own on a CUDA device: what it is given is done in order, beside what other streams do.
@@ -46,13 +47,27 @@ impl Stream {
     /// # Errors
     /// When CUDA does.
     pub fn run<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        self.with(true, work)
+    }
+
+    /// As [`Stream::run`], and no stream waits for another: what `work` reads must be there, and what it leaves behind be looked at in
+    /// this stream, or after [`Stream::wait`].
+    ///
+    /// # Errors
+    /// When CUDA does.
+    pub fn run_apart<T>(&self, work: impl FnOnce() -> T) -> Result<T> {
+        self.with(false, work)
+    }
+
+    fn with<T>(&self, ordered: bool, work: impl FnOnce() -> T) -> Result<T> {
+        let ordered = c_int::from(ordered);
         // SAFETY: `raw` is alive.
-        self.functions.check(unsafe { (self.functions.elbo_cuda_side_enter)(self.raw) })?;
+        self.functions.check(unsafe { (self.functions.elbo_cuda_side_enter)(self.raw, ordered) })?;
         let entered = Entered(self);
         let value = work();
         std::mem::forget(entered);
         // SAFETY: as above.
-        self.functions.check(unsafe { (self.functions.elbo_cuda_side_leave)(self.raw) })?;
+        self.functions.check(unsafe { (self.functions.elbo_cuda_side_leave)(self.raw, ordered) })?;
         Ok(value)
     }
 
@@ -72,7 +87,7 @@ struct Entered<'a>(&'a Stream);
 impl Drop for Entered<'_> {
     fn drop(&mut self) {
         // SAFETY: the stream is alive. An error has nowhere to go beside the panic under way.
-        unsafe { (self.0.functions.elbo_cuda_side_leave)(self.0.raw) };
+        unsafe { (self.0.functions.elbo_cuda_side_leave)(self.0.raw, 1) };
     }
 }
 

@@ -8,7 +8,7 @@ use elbo_native::recorder::record;
 use elbo_native::{Generator, Graph, Stream};
 use std::any::Any;
 use std::panic::{self, AssertUnwindSafe};
-use tch::Device;
+use std::rc::Rc;
 
 /// Steps that run one by one before one is recorded: at the first of them libraries choose kernels and workspaces, and the tensors of the
 /// optimisers and of the window come into being.
@@ -102,7 +102,7 @@ impl Stepping {
 
 /// Records on a CUDA device, in a stream of its own.
 pub(crate) struct Cuda {
-    stream: Stream,
+    stream: Rc<Stream>,
     graph: Option<Graph>,
 }
 
@@ -114,10 +114,8 @@ impl Drop for Cuda {
 }
 
 impl Cuda {
-    /// # Errors
-    /// `device` is no CUDA device that this process can use.
-    pub(crate) fn on(device: Device) -> Result<Self> {
-        Ok(Self { stream: Stream::new(device)?, graph: None })
+    pub(crate) fn new(stream: Rc<Stream>) -> Self {
+        Self { stream, graph: None }
     }
 }
 
@@ -169,8 +167,7 @@ fn first_line(payload: &(dyn Any + Send)) -> &str {
 mod tests {
     use super::*;
     use std::cell::RefCell;
-    use std::rc::Rc;
-    use tch::{Kind, Tensor};
+    use tch::{Device, Kind, Tensor};
 
     type Log = Rc<RefCell<Vec<&'static str>>>;
 

@@ -75,15 +75,19 @@ pub fn train<M: Method>(about: &'static str, epilogue: &'static str) -> ExitCode
 pub fn report(result: Result<ExitCode>) -> ExitCode {
     result.unwrap_or_else(|error| {
         terminal::error(format!("{error:#}"));
-        let code = match () {
-            () if error.is::<Diverged>() => EXIT_DIVERGED,
-            () if error.is::<CheckFailed>() => EXIT_CHECK,
-            () if error.is::<RankLost>() => EXIT_RANK_LOST,
-            () if error.is::<Interrupted>() => EXIT_INTERRUPTED,
-            () => EXIT_INPUT,
-        };
-        ExitCode::from(code)
+        ExitCode::from(exit_code(&error))
     })
+}
+
+/// The exit code of an error.
+pub fn exit_code(error: &anyhow::Error) -> u8 {
+    match () {
+        () if error.is::<Diverged>() => EXIT_DIVERGED,
+        () if error.is::<CheckFailed>() => EXIT_CHECK,
+        () if error.is::<RankLost>() => EXIT_RANK_LOST,
+        () if error.is::<Interrupted>() => EXIT_INTERRUPTED,
+        () => EXIT_INPUT,
+    }
 }
 
 /// Parses the command line, and runs `work` with it: the `main` of a binary that does not train.

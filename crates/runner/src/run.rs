@@ -11,6 +11,8 @@ use crate::world::World;
 use anyhow::Result;
 use elbo_core::Algorithm;
 use elbo_data::Splits;
+use elbo_native::Stream;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Instant;
 use tch::{Device, Tensor};
@@ -39,6 +41,8 @@ pub struct Run<M> {
     device: Device,
     data: Splits,
     trainer: Trainer,
+    /// On CUDA: where it computes while it is advanced apart, and where its steps are captured.
+    stream: Option<Rc<Stream>>,
     curves: Curves,
     clock: Clock,
     /// Indices of the examples that the exact terms are computed from: all, or a fixed subset.
@@ -114,6 +118,30 @@ impl<M: Method> Run<M> {
             self.checkpoint()?;
         }
         Ok(logged.map_or(Event::Step(step), |scalars| Event::Logged { step, scalars }))
+    }
+
+    /// [`Run::advance`] in the run's own stream from beginning to end, so that what the device has to do for other runs of this thread is
+    /// done beside it. On the CPU the same as `advance`. Between two calls the run may only be looked at after [`Run::rejoin`].
+    ///
+    /// # Errors
+    /// As [`Run::advance`].
+    pub fn advance_apart(&mut self) -> Result<Event> {
+        match self.stream.clone() {
+            Some(stream) => stream.run_apart(|| self.advance())?,
+            None => self.advance(),
+        }
+    }
+
+    /// Waits until the device has done all that was asked of it, before the first [`Run::advance_apart`] and after the last.
+    ///
+    /// # Errors
+    /// What failed on the device.
+    pub fn rejoin(&self) -> Result<()> {
+        if let Some(stream) = &self.stream {
+            stream.run(|| ())?;
+            stream.wait()?;
+        }
+        Ok(())
     }
 
     /// The window's means go to the curves: the one transfer.

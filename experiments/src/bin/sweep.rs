@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use clap::{ArgGroup, Parser};
 use comfy_table::Table;
 use elbo_experiments::codes::refuse;
-use elbo_experiments::sweep::{Standing, Sweep, collect, run_all, run_one, script};
+use elbo_experiments::sweep::{Standing, Sweep, collect, run_all, run_one, run_shared, script};
 use elbo_runner::files::write_atomically;
 use elbo_runner::{cli, terminal};
 use serde_json::json;
@@ -78,7 +78,8 @@ const EPILOGUE: &str = "A grid:
 \"product\": all combinations; \"zip\": lists of one length that vary together; \"set\": the same in all
 members of the file, or of its grid. Values are a list, or a range of integers with both ends,
 {\"from\", \"to\", \"step\"}. Several grids are put after one another. \"base\" is a file, from the
-grid's folder, or a configuration.
+grid's folder, or a configuration. \"share_gpu\": 8 runs eight members at a time in one process, in
+turn, each as it would run alone: small networks leave most of a GPU idle.
 
 Files, below --out: MEMBER/ is a run; sweep/logs/MEMBER.log what it said, session after session;
 sweep/failures/MEMBER.json why it failed; sweep.csv, sweep.json and sweep/hparams/ are --collect's.
@@ -111,7 +112,16 @@ fn run(arguments: &Arguments) -> Result<()> {
         return write_script(&sweep, &out, directory, arguments);
     }
     if arguments.run {
-        run_all(&sweep, &out, arguments.jobs.unwrap_or(1) as usize, arguments.retry)?;
+        match (sweep.share_gpu, arguments.jobs) {
+            (1, jobs) => run_all(&sweep, &out, jobs.unwrap_or(1) as usize, arguments.retry)?,
+            (_, None | Some(1)) => run_shared(&sweep, &out, arguments.retry)?,
+            (share, Some(jobs)) => {
+                return refuse(
+                    "--jobs",
+                    format!("expected 1, as share_gpu runs {share} members in one process, got {jobs}"),
+                );
+            }
+        }
         eprintln!("all {} members are finished: sweep {} --collect", sweep.members.len(), arguments.grid.display());
         return Ok(());
     }

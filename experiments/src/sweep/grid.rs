@@ -11,6 +11,8 @@ use std::path::{Path, PathBuf};
 
 /// More members than any study has, and few enough to list.
 const MOST: usize = 100_000;
+/// Most members of one process: libtorch has 32 streams a device.
+const MOST_SHARED: usize = 32;
 /// Largest sweep, in bytes of its members' configurations as text; one has about a thousand.
 const MOST_BYTES: usize = 1 << 28;
 
@@ -24,6 +26,8 @@ const MOST_BYTES: usize = 1 << 28;
 ///
 /// The members of a grid are all combinations of its `product` fields, the last one varying fastest, with every row of its `zip`. Grids are
 /// put after one another. A `set` of a grid is the same in all of its members and not part of their names.
+///
+/// `"share_gpu": 8` runs eight members at a time in one process.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -32,6 +36,12 @@ struct File {
     #[serde(default)]
     set: Map<String, Value>,
     grids: Vec<Grid>,
+    #[serde(default = "one")]
+    share_gpu: usize,
+}
+
+fn one() -> usize {
+    1
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +93,8 @@ pub struct Sweep {
     pub file: PathBuf,
     /// Its runs.
     pub members: Vec<Member>,
+    /// How many of them run in one process at a time; 1: each in a process of its own.
+    pub share_gpu: usize,
 }
 
 impl Sweep {
@@ -108,6 +120,10 @@ impl Sweep {
             Value::Object(_) => parsed.base.clone(),
             other => return Err(refuse(format!("base: expected a file's name or a configuration, got {other}"))),
         };
+        if !(1..=MOST_SHARED).contains(&parsed.share_gpu) {
+            let got = parsed.share_gpu;
+            return Err(refuse(format!("share_gpu: expected a whole number from 1 to {MOST_SHARED}, got {got}")));
+        }
         let mut combinations: Vec<(usize, Fields)> = Vec::new();
         for (place, grid) in parsed.grids.iter().enumerate() {
             let within = |problem: String| refuse(format!("grids[{place}].{problem}"));
@@ -144,7 +160,17 @@ impl Sweep {
             let config = serde_json::to_value(&config).map_err(|error| refuse(error.to_string()))?;
             members.push(Member { index, name, fields, config });
         }
-        Ok(Self { name: parsed.name, file: file.to_owned(), members })
+        if parsed.share_gpu > 1 {
+            // Both are libtorch's for the whole process.
+            let setting = |member: &Member| (member.config["precision"].clone(), member.config["device"].clone());
+            if let Some(other) = members.iter().find(|member| setting(member) != setting(&members[0])) {
+                let (first, name) = (&members[0].name, &other.name);
+                return Err(refuse(format!(
+                    "share_gpu: expected members of one precision and one device, but {first} and {name} differ in them"
+                )));
+            }
+        }
+        Ok(Self { name: parsed.name, file: file.to_owned(), members, share_gpu: parsed.share_gpu })
     }
 }
 

@@ -15,9 +15,9 @@ use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
 use std::time::{Duration, Instant};
 
-const LOOK_EVERY: Duration = Duration::from_millis(200);
+pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Steps of running members are read from their curves this often.
-const SHOW_EVERY: Duration = Duration::from_secs(2);
+pub(super) const SHOW_EVERY: Duration = Duration::from_secs(2);
 
 /// A member that is running.
 struct Job<'a> {
@@ -35,12 +35,7 @@ struct Job<'a> {
 /// [`Interrupted`] after a signal; [`CheckFailed`] with the number of failed members at the end; otherwise when a process cannot be started.
 pub fn run_all(sweep: &Sweep, out: &Path, jobs: usize, retry: bool) -> Result<()> {
     let interruption = Interruption::watch()?;
-    let wanted = |member: &&Member| match Standing::of(out, member) {
-        Standing::Finished => false,
-        Standing::Failed { .. } => retry,
-        _ => true,
-    };
-    let waiting: VecDeque<&Member> = sweep.members.iter().filter(wanted).collect();
+    let waiting = waiting(sweep, out, retry);
     let total = sweep.members.len();
     let display = Display::new(total, total - waiting.len());
     let threads = (available_parallelism().map_or(1, usize::from) / jobs.max(1)).max(1);
@@ -65,6 +60,22 @@ pub fn run_all(sweep: &Sweep, out: &Path, jobs: usize, retry: bool) -> Result<()
         sleep(LOOK_EVERY);
     }
     queue.display.end();
+    verdict(sweep, out)
+}
+
+/// The members that are still to be run.
+pub(super) fn waiting<'a>(sweep: &'a Sweep, out: &Path, retry: bool) -> VecDeque<&'a Member> {
+    let wanted = |member: &&Member| match Standing::of(out, member) {
+        Standing::Finished => false,
+        Standing::Failed { .. } => retry,
+        _ => true,
+    };
+    sweep.members.iter().filter(wanted).collect()
+}
+
+/// Whether all members are finished, now that none is running.
+pub(super) fn verdict(sweep: &Sweep, out: &Path) -> Result<()> {
+    let total = sweep.members.len();
     let failed = sweep.members.iter().filter(|member| matches!(Standing::of(out, member), Standing::Failed { .. }));
     match failed.count() {
         0 => Ok(()),
@@ -179,8 +190,8 @@ fn elsewhere(member: &Member) -> anyhow::Error {
     CheckFailed(format!("{}: is being run by another process", member.name)).into()
 }
 
-/// Starts `train` on a member; `threads` for libtorch, 0 for its own choice.
-fn start<'a>(member: &'a Member, out: &Path, threads: usize) -> Result<Job<'a>> {
+/// Writes a member's configuration, and opens its log.
+pub(super) fn begin(member: &Member, out: &Path) -> Result<(Places, File)> {
     let places = Places::of(out, member);
     places.prepare()?;
     if places.failure.exists() {
@@ -190,6 +201,12 @@ fn start<'a>(member: &'a Member, out: &Path, threads: usize) -> Result<Job<'a>> 
     // Sessions after one another: what an earlier one said of its end stays.
     let log = File::options().create(true).append(true).open(&places.log);
     let log = log.with_context(|| format!("{}: cannot be written", places.log.display()))?;
+    Ok((places, log))
+}
+
+/// Starts `train` on a member; `threads` for libtorch, 0 for its own choice.
+fn start<'a>(member: &'a Member, out: &Path, threads: usize) -> Result<Job<'a>> {
+    let (places, log) = begin(member, out)?;
     let program = std::env::current_exe().context("this program cannot be found")?.with_file_name("train");
     let mut command = Command::new(&program);
     command.arg(&places.config).arg("--run-dir").arg(&places.run).arg("--resume");

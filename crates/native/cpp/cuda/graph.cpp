@@ -9,7 +9,7 @@
 #include <c10/cuda/CUDAGuard.h>
 #include <c10/cuda/CUDAStream.h>
 
-#include <optional>
+#include <vector>
 
 namespace {
 
@@ -28,7 +28,8 @@ void order(const CUDAStream& first, const CUDAStream& then) {
 
 struct Side {
   CUDAStream stream;
-  std::optional<CUDAStream> outside;
+  // Those that were current before it, once for each time that it was entered and not left.
+  std::vector<CUDAStream> outside;
 };
 
 }  // namespace
@@ -45,24 +46,24 @@ void elbo_cuda_side_free(Side* side) {
   delete side;
 }
 
-// The side stream waits for the current one, and becomes the current one of this thread.
-int elbo_cuda_side_enter(Side* side) {
+// The side stream becomes the current one of this thread; `ordered`: it waits for the one that was.
+int elbo_cuda_side_enter(Side* side, int ordered) {
   return elbo::guarded([&] {
     const auto outside = c10::cuda::getCurrentCUDAStream(side->stream.device_index());
-    order(outside, side->stream);
-    side->outside = outside;
+    if (ordered) order(outside, side->stream);
+    side->outside.push_back(outside);
     c10::cuda::setCurrentCUDAStream(side->stream);
   });
 }
 
-// The stream that was current before is so again, and waits for the side stream.
-int elbo_cuda_side_leave(Side* side) {
+// The stream that was current before is so again; `ordered`: it waits for the side stream.
+int elbo_cuda_side_leave(Side* side, int ordered) {
   return elbo::guarded([&] {
-    TORCH_CHECK(side->outside.has_value(), "a stream that was not entered is left");
-    const auto outside = *side->outside;
-    side->outside.reset();
+    TORCH_CHECK(!side->outside.empty(), "a stream that was not entered is left");
+    const auto outside = side->outside.back();
+    side->outside.pop_back();
     c10::cuda::setCurrentCUDAStream(outside);
-    order(side->stream, outside);
+    if (ordered) order(side->stream, outside);
   });
 }
 

@@ -5,10 +5,12 @@ use crate::InputError;
 use crate::capture::Cuda;
 use crate::config::Capture;
 use crate::trainer::{Stepped, Trainer};
+use elbo_native::Stream;
+use std::rc::Rc;
 use tch::Device;
 
-/// Prepares the capture that `train.capture` asks for; `alone` where no other process trains with this one. Returns what a person should
-/// know.
+/// The run's own stream on a CUDA device, and in it the capture that `train.capture` asks for; `alone` where no other process trains with
+/// this one. Returns what a person should know, too.
 ///
 /// # Errors
 /// `on`, where there is nothing to capture in.
@@ -18,25 +20,31 @@ pub(super) fn prepare(
     device: Device,
     alone: bool,
     origin: &str,
-) -> Result<Option<Note>, InputError> {
-    let refusal = |reason: String| InputError::new(format!("{origin}: train.capture: {reason}, got \"on\""));
-    let recorder = match wanted {
-        Capture::Off => return Ok(None),
-        _ if !device.is_cuda() => Err("expected \"auto\" or \"off\" on the CPU".to_owned()),
-        _ if !alone => {
-            Err("expected \"auto\" or \"off\" for several processes, whose exchanges are not captured".to_owned())
+) -> Result<(Option<Rc<Stream>>, Option<Note>), InputError> {
+    let impossible = if !device.is_cuda() {
+        Some("expected \"auto\" or \"off\" on the CPU".to_owned())
+    } else if !alone {
+        Some("expected \"auto\" or \"off\" for several processes, whose exchanges are not captured".to_owned())
+    } else {
+        match Stream::new(device) {
+            Ok(stream) => {
+                let stream = Rc::new(stream);
+                if wanted != Capture::Off {
+                    trainer.capture(Cuda::new(Rc::clone(&stream)));
+                }
+                return Ok((Some(stream), None));
+            }
+            Err(error) if wanted == Capture::Auto => {
+                return Ok((None, Some(Note::Warning(format!("steps run one by one: {error}")))));
+            }
+            Err(error) => Some(format!("expected \"auto\" or \"off\" ({error})")),
         }
-        _ => Cuda::on(device).map_err(|error| format!("expected a device that can capture ({error})")),
     };
-    match recorder {
-        Ok(recorder) => {
-            trainer.capture(recorder);
-            Ok(None)
+    match impossible {
+        Some(reason) if wanted == Capture::On => {
+            Err(InputError::new(format!("{origin}: train.capture: {reason}, got \"on\"")))
         }
-        Err(reason) if wanted == Capture::On => Err(refusal(reason)),
-        // What is the rule needs no word.
-        Err(_) if !device.is_cuda() || !alone => Ok(None),
-        Err(reason) => Ok(Some(Note::Warning(format!("steps run one by one: {reason}")))),
+        _ => Ok((None, None)),
     }
 }
 

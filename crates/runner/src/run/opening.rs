@@ -63,8 +63,8 @@ impl<M: Method> Run<M> {
         let data = config.data.load(device, progress).map_err(|error| data_error(&options.origin, error))?;
         let mut trainer = build(&config, &options.origin, device, &data, world.as_deref())?;
         let (capture, origin) = (config.train.capture, &options.origin);
-        let mut notes: Vec<Note> =
-            capturing::prepare(&mut trainer, capture, device, world.is_none(), origin)?.into_iter().collect();
+        let (stream, note) = capturing::prepare(&mut trainer, capture, device, world.is_none(), origin)?;
+        let mut notes: Vec<Note> = note.into_iter().collect();
         let subset = subset(&config, &data, device)?;
         if let Some(world) = &world {
             // Now that the data are in the cache; and back when every rank is ready.
@@ -94,7 +94,7 @@ impl<M: Method> Run<M> {
             curves.end(trainer.step(), Status::Finished)?;
         }
         let clock = Clock::new(earlier);
-        Ok(Self { config, directory, device, data, trainer, curves, clock, subset, notes, world })
+        Ok(Self { config, directory, device, data, trainer, stream, curves, clock, subset, notes, world })
     }
 }
 
