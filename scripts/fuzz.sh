@@ -57,7 +57,7 @@ fuzz() {
         / cov: / { for (i = 1; i < NF; i++) { if ($i == "cov:") cov = $(i + 1); if ($i == "ft:") ft = $(i + 1) } }
         /^stat::number_of_executed_units:/ { runs = $2 }
         /^stat::peak_rss_mb:/ { rss = $2 }
-        / DONE / { done = 1 }
+        /\tDONE / { done = 1 }
         /ERROR: libFuzzer/ { found = 1 }
         END {
             verdict = found ? "FOUND" : done ? "nothing found" : "DID NOT END"
