@@ -5,6 +5,7 @@
 #
 #   TRAIN      a built `train` to check instead of building one
 #   TORCHRUN   torchrun, where it is not on the PATH (it comes with PyTorch in Python)
+#   LAUNCHERS  which to try (shell torchrun mpirun srun)
 #   STEPS      length of the runs (50: rounding grows along the steps, after 100 as far as between one thread and two)
 #
 # Exit codes: 0 all agree, 1 one does not.
@@ -72,22 +73,31 @@ check() {
     fi
 }
 
+launchers=${LAUNCHERS:-shell torchrun mpirun srun}
+wanted() { [[ " $launchers " == *" $1 "* ]]; }
 torchrun=${TORCHRUN:-$(command -v torchrun || true)}
 for size in 2 4; do
-    check "shell loop, $size processes" by_hand "$size"
-    if [[ -n $torchrun ]]; then
+    ! wanted shell || check "shell loop, $size processes" by_hand "$size"
+    if wanted torchrun && [[ -n $torchrun ]]; then
         check "torchrun, $size processes" "$torchrun" --no-python --nproc-per-node "$size" --master-port "$(free_port)"
     fi
-    if command -v mpirun >/dev/null; then
+    if wanted mpirun && command -v mpirun >/dev/null; then
         root=()
         ((EUID != 0)) || root=(--allow-run-as-root)
         check "mpirun, $size processes" mpirun "${root[@]}" --oversubscribe -n "$size"
     fi
-    if command -v srun >/dev/null && sinfo >/dev/null 2>&1; then
+    if wanted srun && command -v srun >/dev/null && sinfo >/dev/null 2>&1; then
         check "srun, $size processes" srun --overcommit -n "$size"
     fi
 done
+there() {
+    case $1 in
+    torchrun) [[ -n $torchrun ]] ;;
+    srun) command -v srun >/dev/null && sinfo >/dev/null 2>&1 ;;
+    *) command -v "$1" >/dev/null ;;
+    esac
+}
 for launcher in torchrun mpirun srun; do
-    [[ $launcher == torchrun && -n $torchrun ]] || command -v $launcher >/dev/null || echo "not run $launcher: it is not on this machine"
+    ! wanted $launcher || there $launcher || echo "not run $launcher: it is not on this machine, or does not run (srun: make check-slurm)"
 done
 exit $failed
