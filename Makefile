@@ -15,7 +15,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
 .PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak check-slurm check-sweep
-.PHONY: fuzz check-advisories doc clean distclean
+.PHONY: bench bench-cuda fuzz check-advisories doc clean distclean
 
 help: ## List these targets
 	@echo "make TARGET [NAME=value …]"
@@ -63,6 +63,14 @@ check-slurm: ## Run a 4-member sweep as a job array of a real Slurm on loopback;
 
 check-sweep: ## Run a 24-member sweep, kill it three times on its way, and count what is left
 	@scripts/check_sweep.sh
+
+bench: ready ## Time training steps beside the same steps in PyTorch, in turn (ELBO_TORCH_PYTHON=python with torch; ARGS=--alone without)
+	@cargo build --release -p elbo-experiments --bin bench
+	@.venv/bin/python scripts/bench.py target/release/bench $(ARGS)
+
+bench-cuda: ready ## The same on an NVIDIA GPU
+	@cargo build --release -p elbo-experiments --bin bench
+	@.venv/bin/python scripts/bench.py target/release/bench --device cuda --steps 200 $(ARGS)
 
 fuzz: ready ## Throw bytes at every reader for FUZZ_SECONDS=600 each, two at a time; ARGS=TARGET for some
 	@scripts/fuzz.sh $(FUZZ_SECONDS) $(ARGS)

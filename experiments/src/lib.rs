@@ -6,6 +6,7 @@
 pub mod archive;
 pub mod attributes;
 pub mod avb_toy;
+pub mod bench;
 pub mod codes;
 pub mod eight_schools;
 pub mod estimator_study;
