@@ -116,7 +116,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--alone", action="store_true", help="elbo without PyTorch")
-    arguments = parser.parse_args()
+    arguments = parser.parse_intermixed_args()
     environment = dict(os.environ)
     if arguments.threads:
         environment["OMP_NUM_THREADS"] = str(arguments.threads)
