@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # `make check-faults`: what goes wrong on long runs, on purpose and often: killed at random moments, told to stop, started twice, a clock
-# that goes back, no memory, a full disk, a disk that cannot be written, damaged checkpoints and data. About ten minutes.
+# that goes back, no memory, a full disk, a disk that cannot be written, damaged checkpoints, data and caches. About ten minutes.
 #
-#   scripts/check_faults.sh [FAULT]      (kill, terminate, two-processes, clock, memory, disk-full, read-only, checkpoints, data)
+#   scripts/check_faults.sh [FAULT]      (kill, terminate, two-processes, clock, memory, disk-full, read-only, checkpoints, data,
+#                                         picture-cache, sprite-cache)
 #
 # Full and read-only disks are small file systems in memory, which take root to mount; the clock takes the program faketime. What this
 # machine cannot try says so and fails: nothing is passed over in silence.

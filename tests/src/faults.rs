@@ -1,6 +1,7 @@
 //! Faults, each tried many times on the real program, and what must hold after each: nothing that was saved is lost, nothing damaged is
 //! used in silence, every error is one line.
 
+mod cache;
 mod damage;
 mod disk;
 mod process;
@@ -20,7 +21,7 @@ pub type Verdict = Result<String, String>;
 pub type Fault = fn(&Bench) -> Verdict;
 
 /// All faults by name.
-pub fn all() -> [(&'static str, Fault); 9] {
+pub fn all() -> [(&'static str, Fault); 11] {
     [
         ("kill", process::kill),
         ("terminate", process::terminate),
@@ -31,6 +32,8 @@ pub fn all() -> [(&'static str, Fault); 9] {
         ("read-only", disk::read_only),
         ("checkpoints", damage::checkpoints),
         ("data", damage::data),
+        ("picture-cache", cache::pictures),
+        ("sprite-cache", cache::sprites),
     ]
 }
 

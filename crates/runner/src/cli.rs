@@ -57,7 +57,7 @@ pub struct TrainArguments {
     /// Print the summary as one JSON object on standard output
     #[arg(long)]
     json: bool,
-    /// Print no progress
+    /// Print no progress, only warnings and errors
     #[arg(long)]
     quiet: bool,
 }
@@ -169,7 +169,7 @@ fn run_to_end<M: Method>(
     let options = options::<M>(arguments)?;
     let mode = Mode::detect(arguments.quiet);
     let mut say = |text: &str| {
-        if mode != Mode::Quiet {
+        if mode.lets_through(text) {
             eprintln!("{text}");
         }
     };

@@ -43,6 +43,11 @@ impl Mode {
             (false, false) => Self::Plain,
         }
     }
+
+    /// Whether `text` is to be said: everything, but with [`Quiet`](Self::Quiet) only what begins with `warning: `.
+    pub fn lets_through(self, text: &str) -> bool {
+        self != Self::Quiet || text.starts_with("warning: ")
+    }
 }
 
 /// The progress of one run.

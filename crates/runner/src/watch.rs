@@ -47,9 +47,9 @@ impl Watch {
         Stage { watch: self, name: name.to_owned(), bar, started: now, shown: now }
     }
 
-    /// A sentence for the person who watches; not with [`Mode::Quiet`].
+    /// A sentence for the person who watches; with [`Mode::Quiet`] only where it begins with `warning: `.
     pub fn say(&self, text: &str) {
-        if self.mode != Mode::Quiet {
+        if self.mode.lets_through(text) {
             to_standard_error(text);
         }
     }

@@ -44,7 +44,7 @@ struct Arguments {
     /// End with exit code 1 unless everything below the tables holds
     #[arg(long)]
     check: bool,
-    /// Print no progress
+    /// Print no progress, only warnings and errors
     #[arg(long)]
     quiet: bool,
 }

@@ -37,7 +37,7 @@ struct Arguments {
     /// Print one JSON object on standard output, and the table on standard error
     #[arg(long)]
     json: bool,
-    /// Print no progress
+    /// Print no progress, only warnings and errors
     #[arg(long)]
     quiet: bool,
 }

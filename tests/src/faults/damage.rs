@@ -8,11 +8,11 @@ use std::fs;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-const FILES: usize = 500;
-const RUNS: usize = 10;
+pub(super) const FILES: usize = 1000;
+pub(super) const RUNS: usize = 10;
 
 /// `bytes` with an odd number of bits flipped, or cut short.
-fn damaged(bytes: &[u8], chance: &mut Chance) -> Vec<u8> {
+pub(super) fn damaged(bytes: &[u8], chance: &mut Chance) -> Vec<u8> {
     let mut copy = bytes.to_vec();
     if chance.below(2) == 0 {
         copy.truncate(chance.below(bytes.len() as u64) as usize);
@@ -36,7 +36,7 @@ pub(super) fn checkpoints(bench: &Bench) -> Verdict {
     for number in 0..FILES {
         let bytes = damaged(&whole, &mut chance);
         fs::write(&copy, &bytes).map_err(|error| error.to_string())?;
-        if bytes != whole && Checkpoint::read(&copy).is_ok() {
+        if Checkpoint::read(&copy).is_ok() {
             return Err(format!("damage {number} of a checkpoint was not noticed"));
         }
     }

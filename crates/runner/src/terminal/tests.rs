@@ -61,7 +61,9 @@ fn after_the_spacing_the_newest_line_is_shown() {
 }
 
 #[test]
-fn a_quiet_run_says_nothing_and_a_method_without_elbo_shows_its_loss() {
+fn a_quiet_run_says_warnings_alone_and_a_method_without_elbo_shows_its_loss() {
+    let said = |mode: Mode| ["device: cpu", "warning: damaged cache"].map(|text| mode.lets_through(text));
+    assert_eq!((said(Mode::Quiet), said(Mode::Plain), said(Mode::Bar)), ([false, true], [true; 2], [true; 2]));
     let mut terminal = Terminal::new(Mode::Quiet, 10, 0);
     terminal.logged(5, &elbo(-1.0));
     assert_eq!(terminal.waiting, None);
