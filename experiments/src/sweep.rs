@@ -6,6 +6,7 @@ mod grid;
 mod hparams;
 pub mod leash;
 mod measured;
+mod queue;
 mod running;
 mod sharing;
 mod slurm;

@@ -1,23 +1,21 @@
 //! Members as processes of this machine.
 
-use super::display::Display;
 use super::leash;
+use super::queue::Queue;
 use super::standing::{Places, Standing, in_use, record_failure, step_of};
 use super::{Member, Sweep};
 use anyhow::{Context, Result};
 use elbo_runner::files::write_atomically;
 use elbo_runner::signals::Interruption;
 use elbo_runner::{CheckFailed, Interrupted};
-use std::collections::{BTreeSet, VecDeque};
 use std::fs::{self, File};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread::{available_parallelism, sleep};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+/// How often members are looked at.
 pub(super) const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Steps of running members are read from their curves this often.
-pub(super) const SHOW_EVERY: Duration = Duration::from_secs(2);
 
 /// A member that is running.
 struct Job<'a> {
@@ -35,115 +33,31 @@ struct Job<'a> {
 /// [`Interrupted`] after a signal; [`CheckFailed`] with the number of failed members at the end; otherwise when a process cannot be started.
 pub fn run_all(sweep: &Sweep, out: &Path, jobs: usize, retry: bool) -> Result<()> {
     let interruption = Interruption::watch()?;
-    let waiting = waiting(sweep, out, retry);
-    let total = sweep.members.len();
-    let display = Display::new(total, total - waiting.len());
     let threads = (available_parallelism().map_or(1, usize::from) / jobs.max(1)).max(1);
-    let mut queue =
-        Queue { out, jobs, retry, threads, display, waiting, running: Vec::new(), elsewhere: BTreeSet::new() };
-    let mut shown: Option<Instant> = None;
-    while !(queue.waiting.is_empty() && queue.running.is_empty()) {
+    let mut queue = Queue::new(sweep, out, retry);
+    let mut running: Vec<Job<'_>> = Vec::new();
+    while !queue.is_done() {
         if interruption.seen() {
-            stop(queue.running);
-            queue.display.end();
+            stop(running);
+            queue.interrupt();
             return Err(Interrupted.into());
         }
-        queue.fill()?;
-        queue.look()?;
-        if shown.is_none_or(|shown| shown.elapsed() >= SHOW_EVERY) {
-            let jobs = queue.running.iter();
-            queue
-                .display
-                .running(jobs.map(|job| (job.member.name.as_str(), step_of(&job.places.run), job.member.steps())));
-            shown = Some(Instant::now());
+        while running.len() < jobs
+            && let Some(member) = queue.next()
+        {
+            running.push(start(member, out, threads)?);
         }
+        for mut job in std::mem::take(&mut running) {
+            match job.child.try_wait().context("a run cannot be waited for")? {
+                None => running.push(job),
+                Some(status) if status.success() => queue.finished(job.member),
+                Some(status) => queue.failed(job.member, &job.places, status.code())?,
+            }
+        }
+        queue.show(running.iter().map(|job| (job.member, step_of(&job.places.run))));
         sleep(LOOK_EVERY);
     }
-    queue.display.end();
-    verdict(sweep, out)
-}
-
-/// The members that are still to be run.
-pub(super) fn waiting<'a>(sweep: &'a Sweep, out: &Path, retry: bool) -> VecDeque<&'a Member> {
-    let wanted = |member: &&Member| match Standing::of(out, member) {
-        Standing::Finished => false,
-        Standing::Failed { .. } => retry,
-        _ => true,
-    };
-    sweep.members.iter().filter(wanted).collect()
-}
-
-/// Whether all members are finished, now that none is running.
-pub(super) fn verdict(sweep: &Sweep, out: &Path) -> Result<()> {
-    let total = sweep.members.len();
-    let failed = sweep.members.iter().filter(|member| matches!(Standing::of(out, member), Standing::Failed { .. }));
-    match failed.count() {
-        0 => Ok(()),
-        failed => {
-            Err(CheckFailed(format!("{failed} of {total} members failed; --list says why, --retry tries them again"))
-                .into())
-        }
-    }
-}
-
-/// The members that are still to be run, and those that are running.
-struct Queue<'a> {
-    out: &'a Path,
-    jobs: usize,
-    retry: bool,
-    threads: usize,
-    display: Display,
-    waiting: VecDeque<&'a Member>,
-    running: Vec<Job<'a>>,
-    /// Members, by index, that have been reported as another process's.
-    elsewhere: BTreeSet<usize>,
-}
-
-impl<'a> Queue<'a> {
-    /// Starts members until `jobs` of them run.
-    fn fill(&mut self) -> Result<()> {
-        for _ in 0..self.waiting.len() {
-            if self.running.len() >= self.jobs {
-                break;
-            }
-            let Some(member) = self.waiting.pop_front() else { break };
-            // Another process may have been here since the sweep began.
-            match Standing::of(self.out, member) {
-                Standing::Finished => self.ended(member, "finished by another process"),
-                Standing::Failed { .. } if !self.retry => self.ended(member, "failed in another process"),
-                Standing::Running { .. } => self.wait_for(member),
-                _ => self.running.push(start(member, self.out, self.threads)?),
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes note of the members that have ended.
-    fn look(&mut self) -> Result<()> {
-        for mut job in std::mem::take(&mut self.running) {
-            match job.child.try_wait().context("a run cannot be waited for")? {
-                None => self.running.push(job),
-                Some(status) if status.success() => self.ended(job.member, "finished"),
-                Some(_) if in_use(&job.places) => self.wait_for(job.member),
-                Some(status) => {
-                    let reason = record_failure(&job.places, status.code())?;
-                    self.ended(job.member, &format!("failed: {reason}"));
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn wait_for(&mut self, member: &'a Member) {
-        if self.elsewhere.insert(member.index) {
-            self.display.say(&member.name, "is being run by another process; waiting for it");
-        }
-        self.waiting.push_back(member);
-    }
-
-    fn ended(&self, member: &Member, how: &str) {
-        self.display.ended(&member.name, how, self.waiting.len() + self.running.len());
-    }
+    queue.end()
 }
 
 /// Runs one member to its end, as a job of an array does.
