@@ -1,5 +1,6 @@
 //! Cross-crate tests of `elbo`. The tests are in `tests/`; this library holds what they share.
 
+pub mod contract;
 pub mod faults;
 pub mod readers;
 

@@ -1,37 +1,10 @@
 //! The step contract: consecutive steps issue the same operators with the same shapes and host numbers, and none that makes the host
 //! wait for the device.
 
-use elbo_native::recorder::{Operator, record};
 use elbo_native::testing::single_thread;
-use elbo_runner::Event;
-use elbo_tests::{open, refusal, shipped, shrunk};
+use elbo_tests::contract::check;
+use elbo_tests::{refusal, shipped, shrunk};
 use serde_json::{Value, json};
-
-/// The operators of one `advance`.
-fn step(run: &mut elbo_runner::Run<elbo_experiments::BuiltIn>) -> (Event, Vec<Operator>) {
-    let (event, operators) = record(|| run.advance().expect("a step")).expect("recorded");
-    (event, operators)
-}
-
-fn check(name: &str, config: &Value) {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut run = open(config, &folder.path().join(name));
-    // The first step lays out the window.
-    step(&mut run);
-    let (_, second) = step(&mut run);
-    let (_, third) = step(&mut run);
-    assert!(second.len() > 50, "{name}: the recorder saw {} operators", second.len());
-    assert_eq!(second.len(), third.len(), "{name}");
-    for (number, (one, other)) in second.iter().zip(&third).enumerate() {
-        assert_eq!(one, other, "{name}: operator {number} of {}", second.len());
-    }
-    let waits: Vec<_> = second.iter().filter(|operator| operator.synchronises()).collect();
-    assert!(waits.is_empty(), "{name}: the host waits in {waits:?}");
-    // Step 4 is a log point, and there the host does wait: the recorder can see it.
-    let (event, fourth) = step(&mut run);
-    assert!(matches!(event, Event::Logged { step: 4, .. }));
-    assert!(fourth.iter().any(Operator::synchronises), "{name}: a log point reads the window");
-}
 
 /// Every shipped configuration with its own networks, method and optimiser; the data are a part of dSprites, so that it runs anywhere.
 #[test]

@@ -3,7 +3,7 @@
 use crate::named::prefixed;
 use crate::posterior::Knowledge;
 use crate::{ExchangeFailed, ForwardPass, Gaussian, Likelihood, NamedTensors, Network, Posterior, Ranks};
-use elbo_native::Generator;
+use elbo_native::{Generator, autocast};
 use tch::Tensor;
 
 /// Infers q(z|x) and draws from it.
@@ -51,11 +51,11 @@ impl GaussianEncoder {
 
 impl Encoder for GaussianEncoder {
     fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
-        drawn(&self.network.forward(x), noise, samples)
+        drawn(&autocast(|| self.network.forward(x)), noise, samples)
     }
 
     fn infer_training(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
-        drawn(&self.network.forward_training(x), noise, samples)
+        drawn(&autocast(|| self.network.forward_training(x)), noise, samples)
     }
 
     fn parameters(&self) -> NamedTensors {
@@ -138,7 +138,7 @@ impl Vae {
         self.check_pictures(x);
         let network = self.encoder.head_network().expect("an encoder that several processes can train");
         let own = ranks.own(x, 0);
-        let head = ranks.gather(&[(&network.forward_training(&own), 0)])?.remove(0);
+        let head = ranks.gather(&[(&autocast(|| network.forward_training(&own)), 0)])?.remove(0);
         let (posterior, z) = drawn(&head, noise, samples);
         let decoded = self.decode_training(&ranks.own(&z, -2));
         let log_likelihood = self.likelihood.log_likelihood(&own, &decoded);
@@ -181,7 +181,7 @@ impl Vae {
     fn decode_by(&self, z: &Tensor, decoder: impl FnOnce(&Tensor) -> Tensor) -> Tensor {
         let size = z.size();
         assert_eq!(size.last(), Some(&self.latent), "z must be [.., {}], got {size:?}", self.latent);
-        let decoded = decoder(&z.reshape([-1, self.latent]));
+        let decoded = autocast(|| decoder(&z.reshape([-1, self.latent])));
         let shape: Vec<i64> = size[..size.len() - 1].iter().chain(&self.image).copied().collect();
         decoded.reshape(shape)
     }

@@ -1,7 +1,8 @@
-// Process-wide switches of libtorch, and the memory of its CUDA allocator.
+// Process-wide switches of libtorch, autocast, and the memory of its CUDA allocator.
 #include "shim.h"
 
 #include <ATen/Context.h>
+#include <ATen/autocast_mode.h>
 #include <c10/core/CachingDeviceAllocator.h>
 
 extern "C" {
@@ -33,6 +34,23 @@ int elbo_flag_get(int flag, int* on) {
       default: TORCH_CHECK(false, "unknown flag ", flag);
     }
   });
+}
+
+// This thread's products in bfloat16, on the CPU and on CUDA, until it leaves.
+int elbo_autocast_enter() {
+  return elbo::guarded([] {
+    for (const auto device : {at::kCPU, at::kCUDA}) {
+      at::autocast::set_autocast_dtype(device, at::kBFloat16);
+      at::autocast::set_autocast_enabled(device, true);
+    }
+    at::autocast::increment_nesting();
+  });
+}
+
+// The rounded copies of parameters go: the next step changes them, and a CUDA graph must make its own.
+void elbo_autocast_leave() {
+  if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+  for (const auto device : {at::kCPU, at::kCUDA}) at::autocast::set_autocast_enabled(device, false);
 }
 
 // Bytes: allocated now and at the peak, reserved now and at the peak. Only once libtorch_cuda is loaded.

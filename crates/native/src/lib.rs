@@ -7,6 +7,7 @@
 //! - [`recorder`]: which operators a step runs, and whether one of them waits for the device.
 //! - [`Stream`], [`Graph`]: a piece of work on CUDA that is recorded once and replayed by one call.
 //! - [`Store`], [`ProcessGroup`]: several processes, one computation.
+//! - [`autocast`]: networks in bfloat16, what is made of their output in float32.
 //! - [`flags`], [`memory`], [`call`]: switches, memory statistics, and any other operator by its name.
 //!
 //! One step of Adam on `½ (θ − 3)²`:
@@ -42,6 +43,7 @@
 //! ```
 
 mod adam;
+mod autocast;
 mod autograd;
 mod call;
 mod cuda;
@@ -59,6 +61,7 @@ mod shim;
 pub mod testing;
 
 pub use adam::{AdamState, AdamStep, fused_adam};
+pub use autocast::{autocast, autocast_raw, set_autocast, widened};
 pub use autograd::with_gradient;
 pub use call::{Argument, call};
 pub use cuda::{CudaStatus, initialise};

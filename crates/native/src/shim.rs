@@ -116,6 +116,9 @@ unsafe extern "C" {
     pub(crate) fn elbo_results_get(results: *const RawResults, index: usize, out: *mut *mut C_tensor) -> c_int;
     pub(crate) fn elbo_results_free(results: *mut RawResults);
 
+    pub(crate) fn elbo_autocast_enter() -> c_int;
+    pub(crate) fn elbo_autocast_leave();
+
     pub(crate) fn elbo_flag_set(flag: c_int, on: c_int) -> c_int;
     pub(crate) fn elbo_flag_get(flag: c_int, on: *mut c_int) -> c_int;
     pub(crate) fn elbo_cuda_memory(device: c_int, out: *mut i64) -> c_int;

@@ -50,11 +50,12 @@ pub fn choice_of(device: Device) -> DeviceChoice {
     }
 }
 
-/// Sets libtorch's arithmetic for the whole process. cuDNN's own default rounds to TF32, so both switches are set either way.
+/// Sets libtorch's arithmetic for the whole process. cuDNN's own default rounds to TF32, so every switch is set either way.
 ///
 /// # Errors
 /// When libtorch does.
 pub fn set_precision(precision: Precision) -> elbo_native::Result<()> {
+    elbo_native::set_autocast(precision == Precision::Bfloat16);
     let tf32 = precision == Precision::Tf32;
     flags::set(Flag::Tf32Matmul, tf32)?;
     flags::set(Flag::Tf32Convolution, tf32)

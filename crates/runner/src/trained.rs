@@ -2,7 +2,7 @@
 //! checkpoint. The method is opaque JSON, so runs of foreign objectives open as well.
 
 use crate::checkpoint;
-use crate::config::{DeviceChoice, RunConfig, below};
+use crate::config::{DeviceChoice, Precision, RunConfig, below};
 use crate::directory::stored_config;
 use crate::seed::{Stream, generator};
 use crate::weights::Weights;
@@ -100,8 +100,10 @@ impl TrainedRun {
     }
 }
 
-/// The model that the configuration describes, not yet trained.
+/// The model that the configuration describes, not yet trained. From here on the process computes in float32, whatever the run was trained
+/// in: numbers of one run are to compare with another's.
 fn model(config: &RunConfig<Value>, origin: &str, data: &Splits, device: Device) -> Result<Vae> {
+    device::set_precision(Precision::Float32)?;
     let shape = data.train.images.shape();
     let image = [shape.channels, shape.height, shape.width];
     let initialisation = generator(Device::Cpu, config.seed, Stream::Initialisation)?;

@@ -5,6 +5,7 @@ use elbo_core::initialisation::{Initialisation, Initialiser};
 use elbo_core::layers::Activation;
 use elbo_core::networks::Mlp;
 use elbo_core::{FieldError, Generator, NamedTensors, Network};
+use elbo_native::autocast;
 use serde::{Deserialize, Serialize};
 use tch::{Device, Tensor};
 
@@ -50,7 +51,7 @@ impl AggregateCriticConfig {
 impl AggregateCritic {
     /// T of every row of `z` (`[B, D]`): `[B]`, in nats.
     pub fn of(&self, z: &Tensor) -> Tensor {
-        self.network.forward(z).squeeze_dim(-1)
+        autocast(|| self.network.forward(z)).squeeze_dim(-1)
     }
 }
 

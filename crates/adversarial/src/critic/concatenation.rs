@@ -5,6 +5,7 @@ use elbo_core::NamedTensors;
 use elbo_core::initialisation::Initialiser;
 use elbo_core::layers::{Activation, Linear};
 use elbo_core::named::prefixed;
+use elbo_native::autocast;
 use tch::Tensor;
 
 /// `h + W_2 a(W_1 a(h))`, W₂ starting at 0, so that a block is the identity before training.
@@ -74,12 +75,14 @@ impl ConcatenationCritic {
 
 impl Critic for ConcatenationCritic {
     fn log_ratio(&self, x: &Tensor, z: &Tensor) -> Tensor {
-        let mut features = self.input.forward(&Tensor::cat(&[&x.flatten(1, -1), z], 1));
-        for block in &self.blocks {
-            features = block.forward(&features);
-        }
-        let learnt = self.output.forward(&self.activation.forward(features.copy())).squeeze_dim(-1);
-        learnt + z.square().sum_dim_intlist(-1, false, None) * self.square
+        let learnt = autocast(|| {
+            let mut features = self.input.forward(&Tensor::cat(&[&x.flatten(1, -1), z], 1));
+            for block in &self.blocks {
+                features = block.forward(&features);
+            }
+            self.output.forward(&self.activation.forward(features.copy()))
+        });
+        learnt.squeeze_dim(-1) + z.square().sum_dim_intlist(-1, false, None) * self.square
     }
 
     fn parameters(&self) -> NamedTensors {

@@ -5,6 +5,7 @@ use elbo_core::NamedTensors;
 use elbo_core::initialisation::Initialiser;
 use elbo_core::layers::{Activation, Linear};
 use elbo_core::named::prefixed;
+use elbo_native::autocast;
 use tch::Tensor;
 
 /// The critic of Mescheder et al. 2017 on pictures (docs/mathematics.md §7).
@@ -62,13 +63,13 @@ impl InnerProductCritic {
 
 impl Critic for InnerProductCritic {
     fn log_ratio(&self, x: &Tensor, z: &Tensor) -> Tensor {
-        let observed = self.observed_head.forward(&self.through(&self.observed, x));
-        let latent = self.through(&self.latent, z);
+        let observed = autocast(|| self.observed_head.forward(&self.through(&self.observed, x)));
+        let latent = autocast(|| self.through(&self.latent, z));
         let features = observed.size()[1] - 1;
-        let product = observed.narrow(1, 0, features) * self.latent_head.forward(&latent);
+        let product = observed.narrow(1, 0, features) * autocast(|| self.latent_head.forward(&latent));
         product.sum_dim_intlist(-1, false, None)
             + observed.select(1, features)
-            + self.latent_term.forward(&latent).squeeze_dim(-1)
+            + autocast(|| self.latent_term.forward(&latent)).squeeze_dim(-1)
             + z.square().sum_dim_intlist(-1, false, None) * self.square
     }
 

@@ -5,6 +5,7 @@ use elbo_core::initialisation::Initialiser;
 use elbo_core::layers::{Activation, BatchNorm, Convolution, Linear, Window};
 use elbo_core::named::prefixed;
 use elbo_core::networks::scaled;
+use elbo_native::{autocast_raw, widened};
 use serde::{Deserialize, Serialize};
 use tch::Tensor;
 
@@ -72,6 +73,11 @@ impl Discriminator {
 
     /// Judges pictures `[B, C, H, W]`; in `training` by the moments of the batch, which are remembered, else by those remembered.
     pub fn judge(&self, pictures: &Tensor, wanted: FeatureLayer, training: bool) -> Judgement {
+        let Judgement { logits, features } = autocast_raw(|| self.judged(pictures, wanted, training));
+        Judgement { logits: widened(logits), features: widened(features) }
+    }
+
+    fn judged(&self, pictures: &Tensor, wanted: FeatureLayer, training: bool) -> Judgement {
         let norm = |norm: &BatchNorm, input: &Tensor| {
             if training { norm.forward_training(input) } else { norm.forward(input) }
         };

@@ -3,7 +3,7 @@
 use super::Network;
 use crate::posterior::Knowledge;
 use crate::{Encoder, NamedTensors, Posterior};
-use elbo_native::Generator;
+use elbo_native::{Generator, autocast};
 use tch::Tensor;
 
 /// A network that can take noise after what it knows of x: `rest(features(x))` is its [`Network::forward`].
@@ -35,13 +35,13 @@ impl ImplicitEncoder {
 impl Encoder for ImplicitEncoder {
     fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
         assert!(samples >= 1, "the number of samples must be at least 1, got {samples}");
-        let features = self.network.features(x);
+        let features = autocast(|| self.network.features(x));
         let size = features.size();
         let (batch, features) =
             if samples == 1 { (vec![size[0]], features) } else { (vec![samples, size[0]], features.unsqueeze(0)) };
         let with = |last: i64| -> Vec<i64> { batch.iter().copied().chain([last]).collect() };
         let epsilon = noise.normal(&with(self.noise), features.kind());
-        let z = self.network.rest(&Tensor::cat(&[features.expand(with(size[1]), false), epsilon], -1));
+        let z = autocast(|| self.network.rest(&Tensor::cat(&[features.expand(with(size[1]), false), epsilon], -1)));
         (Posterior::Implicit { moments: None }, z)
     }
 

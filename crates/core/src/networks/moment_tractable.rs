@@ -7,7 +7,7 @@ use crate::layers::Activation;
 use crate::named::prefixed;
 use crate::posterior::Knowledge;
 use crate::{Encoder, Gaussian, NamedTensors, Posterior};
-use elbo_native::Generator;
+use elbo_native::{Generator, autocast};
 use tch::Tensor;
 
 /// Sizes of a [`NoiseBasis`].
@@ -142,11 +142,11 @@ const LEAST_VARIANCE: f64 = 1e-30;
 
 impl Encoder for MomentTractableEncoder {
     fn infer(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
-        self.drawn(&self.network.forward(x), noise, samples)
+        self.drawn(&autocast(|| self.network.forward(x)), noise, samples)
     }
 
     fn infer_training(&self, x: &Tensor, noise: &Generator, samples: i64) -> (Posterior, Tensor) {
-        self.drawn(&self.network.forward_training(x), noise, samples)
+        self.drawn(&autocast(|| self.network.forward_training(x)), noise, samples)
     }
 
     fn parameters(&self) -> NamedTensors {

@@ -22,6 +22,9 @@ elbo_core::choices! {
         Float32 = "float32",
         /// Products rounded to ten bits of mantissa on CUDA's tensor cores; the CPU is not affected.
         Tf32 = "tf32",
+        /// Networks in bfloat16 (eight bits of mantissa) by libtorch's autocast; parameters, densities, estimators and the optimiser in
+        /// float32.
+        Bfloat16 = "bfloat16",
     }
 }
 

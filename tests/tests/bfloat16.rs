@@ -1,0 +1,67 @@
+//! Training with networks in bfloat16. A file of its own, and one test: the precision is the whole process's.
+
+use elbo_native::testing::single_thread;
+use elbo_runner::Event;
+use elbo_tests::contract::check;
+use elbo_tests::{open, shipped, shrunk};
+use serde_json::{Value, json};
+use tch::Kind;
+
+/// One shipped configuration of each kind of method, posterior and network, made small.
+fn kinds() -> Vec<(String, Value)> {
+    let mut seen = Vec::new();
+    let mut kinds = Vec::new();
+    for (name, config) in shipped() {
+        let kind = ["/method/name", "/model/posterior", "/model/network", "/method/critic/network"]
+            .map(|pointer| config.pointer(pointer).cloned());
+        if !seen.contains(&kind) {
+            seen.push(kind);
+            kinds.push((name, shrunk(config)));
+        }
+    }
+    kinds
+}
+
+/// The scalars of the first step, which are of the parameters before it.
+fn first_step(config: &Value, precision: &str) -> Vec<(String, f64)> {
+    let mut config = config.clone();
+    config["precision"] = json!(precision);
+    config["train"]["log_every"] = json!(1);
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut run = open(&config, &folder.path().join("run"));
+    let scalars = loop {
+        if let Event::Logged { scalars, .. } = run.advance().expect("a step") {
+            break scalars;
+        }
+    };
+    for (name, tensor) in run.algorithm().state() {
+        assert_ne!(tensor.kind(), Kind::BFloat16, "{name} is kept in bfloat16");
+    }
+    scalars
+}
+
+#[test]
+fn every_method_trains_with_networks_in_bfloat16_as_in_float32_up_to_rounding() {
+    single_thread();
+    let kinds = kinds();
+    assert!(kinds.len() >= 20, "{} kinds", kinds.len());
+    for (name, config) in kinds {
+        let (exact, rounded) = (first_step(&config, "float32"), first_step(&config, "bfloat16"));
+        let value =
+            |scalars: &[(String, f64)], tag: &str| scalars.iter().find(|(name, _)| name == tag).map(|(_, v)| *v);
+        let (mut compared, mut differ) = (0, false);
+        for tag in ["train/reconstruction", "train/kl", "train/loss", "train/elbo", "train/gradient_norm"] {
+            let (Some(exact), Some(rounded)) = (value(&exact, tag), value(&rounded, tag)) else { continue };
+            // Eight bits of mantissa: an output is off by less than a hundredth, and terms of a loss partly cancel.
+            let error = (rounded - exact).abs() / exact.abs().max(1.0);
+            assert!(error < 0.02, "{name}, {tag}: {exact} in float32, {rounded} in bfloat16");
+            compared += 1;
+            differ |= exact.to_bits() != rounded.to_bits();
+        }
+        assert!(compared > 0, "{name}: {exact:?}");
+        assert!(differ, "{name}: nothing was rounded");
+        let mut config = config;
+        config["precision"] = json!("bfloat16");
+        check(&format!("{name} in bfloat16"), &config);
+    }
+}
