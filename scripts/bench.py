@@ -3,10 +3,15 @@
     python scripts/bench.py BENCH [--device cpu|cuda] [--threads N] [--repeats R] [--steps N] [--alone] [CONFIG …]
 
 BENCH is the built `bench`. For each configuration the first steps of both sides are compared by their losses, from equal parameters,
-batches and noise; then they take turns, in an order that is drawn anew for every repeat. Writes target/bench/comparison.json: every repeat
-of every side in milliseconds a step, and under `ratios`, for `<method>/<network>/<batch>/<device>/step`, the median over repeats of
-PyTorch's time over elbo's in the same repeat: above 1, elbo is faster. `…/logging` sets elbo with a log point every hundred steps against elbo
-without one.
+batches and noise; then they take turns, in an order that is drawn anew for every repeat. Then each part of a step (the batch, networks and
+loss, the update, the optimiser), in the same way. On CUDA the adversarial methods are set beside themselves without a captured step, and
+eight runs that share the GPU beside one.
+
+Writes target/bench/comparison.json: every repeat of every side in milliseconds (`milliseconds`), the most bytes that each side held
+(`peak_bytes`), and under `ratios`, for `<method>/<network>/<batch>/<device>/<part>`, the median over repeats of the other side's time over
+elbo's in the same repeat: above 1, elbo is faster. `…/logging` is the part of the time that a log point every hundred steps takes (0.01:
+one per cent), from steps with a log point after each beside steps without. `…/shared` is steps a second of eight runs together over those
+of one.
 
 Environment: ELBO_TORCH_PYTHON, a Python with torch and safetensors (default: this one, if it has them).
 Exit codes: 0 measured, 1 the sides do not take the same steps, 2 a side cannot be run here.
@@ -24,13 +29,23 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 CONFIGS = ["experiments/configs/beta_tcvae_sprites.json", "experiments/configs/elbo_sprites.json"]
+# Networks that PyTorch's side has not; on CUDA they are compared with themselves.
+CAPTURED = ["experiments/configs/vae_gan_sprites.json", "experiments/configs/avb_ac_mnist_8.json"]
+SHARED = 8
 # A part of dSprites: enough that no batch is in a cache, little enough to be there at once.
-SUBSET = 'data.subset={"orientation":"0..40/4","position_x":"0..32/2","position_y":"0..32/2"}'
-LOGGING_REPEATS = 3
+SUBSET = '{"orientation":"0..40/4","position_x":"0..32/2","position_y":"0..32/2"}'
+SPRITES = f'data={{"source":"sprites","batch_size":64,"subset":{SUBSET}}}'
+PARTS = ["gather", "forward", "update", "optimiser"]
+# The parts of each side that are parts of its step. A graph is replayed as a whole.
 SIDES = {
-    "cpu": ["eager", "eager-fused", "compile", "dataloader"],
-    "cuda": ["eager", "eager-fused", "compile", "compile-graphs", "manual-graph", "dataloader"],
+    "eager": PARTS,
+    "eager-fused": ["optimiser"],
+    "compile": [],
+    "compile-graphs": [],
+    "manual-graph": [],
+    "dataloader": ["gather"],
 }
+ON_CPU = ["eager", "eager-fused", "compile", "dataloader"]
 
 
 def fail(code, line):
@@ -51,10 +66,13 @@ class Side:
             line = next((line for line in reversed(lines) if line.startswith("error: ")), lines[-1] if lines else "no word")
             fail(1 if "elbo's" in line else 2, line.removeprefix("error: "))
 
-    def milliseconds(self, part, count):
-        self.process.stdin.write(f"{part} {count}\n")
+    def ask(self, order):
+        self.process.stdin.write(f"{order}\n")
         self.process.stdin.flush()
-        return 1e3 * float(self.process.stdout.readline()) / count
+        return self.process.stdout.readline().strip()
+
+    def milliseconds(self, part, count):
+        return 1e3 * float(self.ask(f"{part} {count}")) / count
 
     def end(self):
         self.process.stdin.close()
@@ -69,36 +87,15 @@ def torch_python():
     return python
 
 
-def compare(config, arguments, environment):
-    """One configuration: its key, every repeat of every side, the ratios."""
-    changes = ["--set", f"device={arguments.device}", "--set", SUBSET]
-    command = [str(arguments.bench), config, *changes]
-    with tempfile.TemporaryDirectory() as folder:
-        sides = {"elbo": Side([*command, "--serve"], environment)}
-        key = sides["elbo"].ready[1]
-        if not arguments.alone:
-            subprocess.run([*command, "--export", folder], env=environment, check=True, stdout=subprocess.DEVNULL)
-            for name in SIDES[arguments.device]:
-                script = [torch_python(), str(ROOT / "scripts/bench_pytorch.py"), folder, name, "--device", arguments.device]
-                threads = ["--threads", str(arguments.threads)] if arguments.threads else []
-                print(f"bench: {key}: pytorch-{name} takes the same first steps", file=sys.stderr)
-                sides[f"pytorch-{name}"] = Side([*script, *threads], environment)
+def in_turn(sides, repeats, measure):
+    """`measure` of every side in every repeat, in an order drawn anew."""
     times = {name: [] for name in sides}
     order = list(sides)
-    for _ in range(arguments.repeats):
+    for _ in range(repeats):
         random.shuffle(order)
         for name in order:
-            times[name].append(sides[name].milliseconds("step", arguments.steps))
-    # With a log point every hundred steps, and without; a hundred of each in turn.
-    logging = {"elbo-logged": [], "elbo-unlogged": []}
-    for _ in range(LOGGING_REPEATS):
-        logging["elbo-logged"].append(sides["elbo"].milliseconds("logged", 100))
-        logging["elbo-unlogged"].append(sides["elbo"].milliseconds("step", 100))
-    for side in sides.values():
-        side.end()
-    ratios = {f"{key}/step": {name: ratio(times[name], times["elbo"]) for name in sides if name != "elbo"}}
-    ratios[f"{key}/logging"] = {"elbo-logged": ratio(logging["elbo-logged"], logging["elbo-unlogged"])}
-    return key, times | logging, ratios
+            times[name].append(measure(name, sides[name]))
+    return times
 
 
 def ratio(theirs, ours):
@@ -107,11 +104,118 @@ def ratio(theirs, ours):
     return {"median": statistics.median(paired), "lowest": min(paired), "highest": max(paired)}
 
 
+class Comparison:
+    """What is measured, and how it is told."""
+
+    def __init__(self, arguments, environment):
+        self.arguments, self.environment = arguments, environment
+        self.result = {"device": arguments.device, "threads": arguments.threads, "milliseconds": {}, "peak_bytes": {}}
+        self.result |= {"ratios": {}, "spread": {}}
+
+    def command(self, config, *changes):
+        changes = [word for change in (f"device={self.arguments.device}", *changes) for word in ("--set", change)]
+        return [str(self.arguments.bench), config, *changes]
+
+    def keep(self, key, times, ratios):
+        self.result["milliseconds"].setdefault(key, {}).update(times)
+        self.result["ratios"][key] = {side: value["median"] for side, value in ratios.items()}
+        self.result["spread"][key] = {side: [value["lowest"], value["highest"]] for side, value in ratios.items()}
+
+    def tell(self, title, times, ratios, unit="ms"):
+        print(f"\n{title}")
+        for name, repeats in times.items():
+            found = ratios.get(name)
+            beside = f"{found['median']:6.2f}×  ({found['lowest']:.2f} to {found['highest']:.2f})" if found else ""
+            print(f"  {name:24} {statistics.median(repeats):9.3f} {unit}  {beside}")
+
+    def beside_pytorch(self, config):
+        source = json.loads(Path(config).read_text(encoding="utf-8"))["data"]["source"]
+        command = self.command(config, *([f"data.subset={SUBSET}"] if source == "sprites" else []))
+        with tempfile.TemporaryDirectory() as folder:
+            sides = {"elbo": Side([*command, "--serve"], self.environment)}
+            key = sides["elbo"].ready[1]
+            if not self.arguments.alone:
+                subprocess.run([*command, "--export", folder], env=self.environment, check=True, stdout=subprocess.DEVNULL)
+                for name in ON_CPU if self.arguments.device == "cpu" else SIDES:
+                    script = [torch_python(), str(ROOT / "scripts/bench_pytorch.py"), folder, name]
+                    script += ["--device", self.arguments.device]
+                    threads = ["--threads", str(self.arguments.threads)] if self.arguments.threads else []
+                    print(f"bench: {key}: pytorch-{name} takes the same first steps", file=sys.stderr)
+                    sides[f"pytorch-{name}"] = Side([*script, *threads], self.environment)
+        steps, repeats = self.arguments.steps, self.arguments.repeats
+        for part in ["step", *PARTS]:
+            takes = {
+                name: side
+                for name, side in sides.items()
+                if name == "elbo" or part == "step" or part in SIDES[name.removeprefix("pytorch-")]
+            }
+            times = in_turn(takes, repeats, lambda _, side, part=part: side.milliseconds(part, steps))
+            ratios = {name: ratio(times[name], times["elbo"]) for name in takes if name != "elbo"}
+            self.keep(f"{key}/{part}", times, ratios)
+            self.tell(f"{key}/{part}: {repeats} repeats of {steps}, medians", times, ratios)
+        self.logging(key, sides["elbo"])
+        self.result["peak_bytes"][key] = {name: int(side.ask("memory")) for name, side in sides.items()}
+        for name, peak in self.result["peak_bytes"][key].items():
+            print(f"  {name:24} {peak / 1e6:9.0f} MB at most")
+        kernels = sides["elbo"].ask("kernels")
+        if kernels != "none":
+            print(f"  elbo's captured step: {kernels} kernels, copies and fills")
+            self.result.setdefault("kernels", {})[key] = int(kernels)
+        for side in sides.values():
+            side.end()
+        if self.arguments.device == "cuda":
+            self.shared(key, command)
+
+    def logging(self, key, elbo):
+        steps, repeats = self.arguments.steps, self.arguments.repeats
+        both = {"elbo-logged": "logged", "elbo-unlogged": "step"}
+        times = in_turn(both, repeats, lambda _, part: elbo.milliseconds(part, steps))
+        share = [(one / other - 1) / 100 for one, other in zip(times["elbo-logged"], times["elbo-unlogged"])]
+        found = {"median": statistics.median(share), "lowest": min(share), "highest": max(share)}
+        self.keep(f"{key}/logging", times, {"elbo": found})
+        line = ", ".join(f"{100 * found[end]:.3f}%" for end in ("median", "lowest", "highest"))
+        print(f"\n{key}/logging: a log point every hundred steps takes {line} of the time (median, lowest, highest)")
+
+    def shared(self, key, command):
+        elbo = Side([*command, "--share", str(SHARED), "--serve"], self.environment)
+        steps, repeats = self.arguments.steps, self.arguments.repeats
+        both = {"one": "step", "shared": "shared"}
+        times = in_turn(both, repeats, lambda _, part: elbo.milliseconds(part, steps))
+        # A `shared` is a step of every run.
+        found = ratio([SHARED * one for one in times["one"]], times["shared"])
+        self.keep(f"{key}/shared", times, {f"{SHARED}-runs": found})
+        self.tell(f"{key}/shared: {SHARED} runs on one GPU, a step of each", times, {"shared": found})
+        elbo.end()
+
+    def beside_itself(self, config):
+        """Captured beside operator by operator."""
+        captured = {"elbo": "train.capture=on", "elbo-uncaptured": "train.capture=off"}
+        sides = {
+            name: Side([*self.command(config, SPRITES, change), "--serve"], self.environment) for name, change in captured.items()
+        }
+        key = sides["elbo"].ready[1]
+        times = in_turn(sides, self.arguments.repeats, lambda _, side: side.milliseconds("step", self.arguments.steps))
+        ratios = {"elbo-uncaptured": ratio(times["elbo-uncaptured"], times["elbo"])}
+        self.keep(f"{key}/step", times, ratios)
+        self.tell(f"{key}/step: captured, and operator by operator", times, ratios)
+        for side in sides.values():
+            side.end()
+
+    def write(self):
+        folder = ROOT / "target/bench"
+        folder.mkdir(parents=True, exist_ok=True)
+        written = folder / "comparison.json"
+        beside = written.with_suffix(".json.new")
+        beside.write_text(json.dumps(self.result, indent=1) + "\n", encoding="utf-8")
+        beside.rename(written)
+        print(f"\nratios: the other side's time over elbo's in the same repeat; above 1, elbo is faster\n{written}")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("bench", type=Path)
     parser.add_argument("configs", nargs="*", default=CONFIGS)
-    parser.add_argument("--device", choices=list(SIDES), default="cpu")
+    parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--threads", type=int, help="threads of both sides (default: each side's own)")
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10)
@@ -121,28 +225,13 @@ def main():
     if arguments.threads:
         environment["OMP_NUM_THREADS"] = str(arguments.threads)
     random.seed(1)
-    result = {"device": arguments.device, "threads": arguments.threads, "milliseconds": {}, "ratios": {}, "spread": {}}
+    comparison = Comparison(arguments, environment)
     for config in arguments.configs:
-        key, times, ratios = compare(config, arguments, environment)
-        result["milliseconds"][key] = times
-        for name, sides in ratios.items():
-            result["ratios"][name] = {side: value["median"] for side, value in sides.items()}
-            result["spread"][name] = {side: [value["lowest"], value["highest"]] for side, value in sides.items()}
-        print(f"\n{key}: {arguments.repeats} repeats of {arguments.steps} steps, medians")
-        for side, repeats in times.items():
-            found = ratios[f"{key}/step"].get(side)
-            beside = f"{found['median']:6.2f}×  ({found['lowest']:.2f} to {found['highest']:.2f})" if found else ""
-            print(f"  {side:24} {statistics.median(repeats):8.2f} ms a step  {beside}")
-        logging = ratios[f"{key}/logging"]["elbo-logged"]
-        lowest, highest = (100 * (logging[end] - 1) for end in ("lowest", "highest"))
-        print(f"  logging every 100 steps costs {100 * (logging['median'] - 1):.1f}% ({lowest:.1f}% to {highest:.1f}%)")
-    folder = ROOT / "target/bench"
-    folder.mkdir(parents=True, exist_ok=True)
-    written = folder / "comparison.json"
-    beside = written.with_suffix(".json.new")
-    beside.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
-    beside.rename(written)
-    print(f"\nratios: the other side's time over elbo's in the same repeat; above 1, elbo is faster\n{written}")
+        comparison.beside_pytorch(config)
+    if arguments.device == "cuda":
+        for config in CAPTURED:
+            comparison.beside_itself(config)
+    comparison.write()
 
 
 main()

@@ -3,8 +3,10 @@
     python scripts/bench_pytorch.py FOLDER SIDE [--threads N] [--device cpu|cuda]
 
 FOLDER is what `bench --export` wrote: parameters, batches, noise and losses of elbo's first steps. First the same steps are taken here, and
-the losses compared: equal steps from equal weights, or nothing is timed (exit code 1). Then a line `step COUNT` on standard input is
-answered by the seconds that so many steps took.
+the losses compared: equal steps from equal weights, or nothing is timed (exit code 1). Then a line `PART COUNT` on standard input is
+answered by the seconds that so many took: `step`, `gather` (the batch), `forward` (networks and loss, without gradients), `update` (forward,
+backward and optimiser on a batch that is there), `optimiser` (one update by gradients that are there); and `memory` by the most bytes held
+so far, on CUDA by the allocator, on the CPU by this process.
 
 Sides: eager (Adam as PyTorch has it by default), eager-fused (Adam(fused=True)), compile (torch.compile of the step's forward and loss),
 dataloader (eager, batches from a DataLoader over the images as published code has it), and on CUDA compile-graphs
@@ -14,6 +16,7 @@ dataloader (eager, batches from a DataLoader over the images as published code h
 import argparse
 import json
 import math
+import resource
 import sys
 import time
 from pathlib import Path
@@ -182,13 +185,29 @@ class Training:
             self.epsilon.normal_()
             self.graph.replay()
 
-    def time(self, count):
+    def forward_alone(self):
+        with torch.no_grad():
+            self.forward(self.steps["x/0"], self.steps["epsilon/0"])
+
+    def time(self, part, count):
+        once = {
+            "step": self.step,
+            "gather": self.next_batch,
+            "forward": self.forward_alone,
+            "update": lambda: self.update(self.steps["x/0"], self.steps["epsilon/0"]),
+            "optimiser": self.optimizer.step,
+        }[part]
         self.wait()
         started = time.perf_counter()
         for _ in range(count):
-            self.step()
+            once()
         self.wait()
         return time.perf_counter() - started
+
+    def peak_memory(self):
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        return 1024 * resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
     def wait(self):
         if self.device.type == "cuda":
@@ -209,11 +228,14 @@ def main():
     training.check()
     if arguments.side == "manual-graph":
         training.capture()
-    training.time(5)
+    training.time("step", 5)
     print("ready", torch.__version__, flush=True)
     for line in sys.stdin:
-        _, count = line.split()
-        print(training.time(int(count)), flush=True)
+        if line.strip() == "memory":
+            print(training.peak_memory(), flush=True)
+        else:
+            part, count = line.split()
+            print(training.time(part, int(count)), flush=True)
 
 
 main()

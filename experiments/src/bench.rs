@@ -5,8 +5,9 @@
 
 use crate::BuiltIn;
 use anyhow::{Context, Result};
-use elbo_core::{Algorithm, BatchContext, Generator};
+use elbo_core::{Algorithm, BatchContext, Generator, Player};
 use elbo_data::{BatchOrder, Splits};
+use elbo_native::memory;
 use elbo_native::recorder::record;
 use elbo_runner::{BuildContext, Method, Run, RunConfig, RunOptions, device};
 use serde_json::{Value, json};
@@ -16,8 +17,8 @@ use tch::{Device, Kind, Tensor};
 
 /// Steps before anything is timed: caches fill, allocators settle, a capture is made.
 const WARM_UP: u64 = 5;
-/// Steps between two log points where logging is timed.
-const LOG_EVERY: u64 = 100;
+/// A step that no bench comes to.
+const NEVER: u64 = 1_000_000_000;
 /// Seed of everything.
 const SEED: u64 = 1;
 
@@ -32,13 +33,20 @@ pub enum Part {
     Forward,
     /// The algorithm's step on a batch that is there: forward, backward, optimiser.
     Update,
-    /// The runner's step, with a log point every hundred of them.
+    /// One update of the VAE's parameters by gradients that are there.
+    Optimiser,
+    /// The runner's step and a log point after it.
     Logged,
+    /// The step of each of the runs that share the device, in turn: [`Subject::share`].
+    Shared,
 }
 
 impl Part {
+    /// Those of one run.
+    pub const ALONE: [Self; 6] = [Self::Step, Self::Gather, Self::Forward, Self::Update, Self::Optimiser, Self::Logged];
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Step, Self::Gather, Self::Forward, Self::Update, Self::Logged];
+    pub const ALL: [Self; 7] =
+        [Self::Step, Self::Gather, Self::Forward, Self::Update, Self::Optimiser, Self::Logged, Self::Shared];
 
     /// As in the table and in JSON.
     pub fn name(self) -> &'static str {
@@ -47,8 +55,39 @@ impl Part {
             Self::Gather => "gather",
             Self::Forward => "forward",
             Self::Update => "update",
+            Self::Optimiser => "optimiser",
             Self::Logged => "logged",
+            Self::Shared => "shared",
         }
+    }
+}
+
+/// Where runs are opened, and of what.
+struct Opened {
+    folder: tempfile::TempDir,
+    config: Value,
+    origin: String,
+}
+
+impl Opened {
+    /// A run that does nothing but steps and, every so many, a log point: whatever else there is, is the user's to choose.
+    fn run(&self, name: &str, log_every: u64) -> Result<Run<BuiltIn>> {
+        let mut config = self.config.clone();
+        config["seed"] = json!(SEED);
+        for (field, value) in [
+            ("steps", NEVER),
+            ("log_every", log_every),
+            ("images_every", 0),
+            ("evaluate_every", 0),
+            ("score_every", 0),
+            ("checkpoint_every", NEVER),
+        ] {
+            config["train"][field] = json!(value);
+        }
+        let config = RunConfig::from_value(config, &self.origin)?;
+        let directory = self.folder.path().join(name);
+        let options = RunOptions { config: Some(config), origin: self.origin.clone(), directory, resume: false };
+        Run::open(&options, &mut |_| {})
     }
 }
 
@@ -58,13 +97,16 @@ pub struct Subject {
     device: Device,
     run: Run<BuiltIn>,
     logged: Run<BuiltIn>,
+    shared: Vec<Run<BuiltIn>>,
     algorithm: Box<dyn Algorithm>,
+    player: Player,
+    gradients: Vec<Tensor>,
     data: Splits,
     noise: Generator,
     order: BatchOrder,
     batch: Tensor,
     step: Tensor,
-    _folder: tempfile::TempDir,
+    opened: Opened,
 }
 
 impl Subject {
@@ -74,30 +116,8 @@ impl Subject {
     /// What the configuration or this machine does not allow.
     pub fn new(config: &Value, origin: &str) -> Result<Self> {
         let folder = tempfile::tempdir().context("no folder for the runs")?;
-        let open = |name: &str, log_every: u64| -> Result<Run<BuiltIn>> {
-            let mut config = config.clone();
-            // Nothing but steps: each of the others is the user's to choose.
-            config["seed"] = json!(SEED);
-            for (field, value) in [
-                ("steps", 1_000_000_000),
-                ("log_every", log_every),
-                ("images_every", 0),
-                ("evaluate_every", 0),
-                ("score_every", 0),
-                ("checkpoint_every", 1_000_000_000),
-            ] {
-                config["train"][field] = json!(value);
-            }
-            let config = RunConfig::from_value(config, origin)?;
-            let options = RunOptions {
-                config: Some(config),
-                origin: origin.to_owned(),
-                directory: folder.path().join(name),
-                resume: false,
-            };
-            Run::open(&options, &mut |_| {})
-        };
-        let (run, logged) = (open("run", 1_000_000_000)?, open("logged", LOG_EVERY)?);
+        let opened = Opened { folder, config: config.clone(), origin: origin.to_owned() };
+        let (run, logged) = (opened.run("run", NEVER)?, opened.run("logged", 1)?);
         let config = run.config().clone();
         let device = run.device();
         device::set_precision(config.precision)?;
@@ -121,7 +141,41 @@ impl Subject {
         let word = |pointer: &str| resolved.pointer(pointer).and_then(Value::as_str).unwrap_or("unknown").to_owned();
         let key = format!("{}/{}/{}/{kind}", word("/method/name"), word("/model/network"), config.data.batch_size);
         let step = Tensor::zeros([], (Kind::Int64, device));
-        Ok(Self { key, device, run, logged, algorithm, data, noise, order, batch, step, _folder: folder })
+        // Parameters of its own, which the step above does not touch.
+        let parameters = algorithm.vae().parameters();
+        let apart = |(name, tensor): (String, Tensor)| (name, tensor.detach().copy().set_requires_grad(true));
+        let player = Player::new(parameters.into_iter().map(apart).collect(), &config.optimizer)?;
+        let gradients = player.parameters().iter().map(|(_, tensor)| tensor.detach().full_like(1e-3)).collect();
+        let shared = Vec::new();
+        Ok(Self {
+            key,
+            device,
+            run,
+            logged,
+            shared,
+            algorithm,
+            player,
+            gradients,
+            data,
+            noise,
+            order,
+            batch,
+            step,
+            opened,
+        })
+    }
+
+    /// Opens `count` runs of this configuration that share the device, for [`Part::Shared`].
+    ///
+    /// # Errors
+    /// As for [`Subject::new`].
+    pub fn share(&mut self, count: usize) -> Result<()> {
+        for index in self.shared.len()..count {
+            let run = self.opened.run(&format!("shared-{index}"), NEVER)?;
+            run.rejoin()?;
+            self.shared.push(run);
+        }
+        Ok(())
     }
 
     /// `<method>/<network>/<batch>/<device>`.
@@ -151,6 +205,9 @@ impl Subject {
         for part in Part::ALL {
             self.time(part, WARM_UP)?;
         }
+        for run in [&mut self.run, &mut self.logged].into_iter().chain(&mut self.shared) {
+            run.take_notes();
+        }
         Ok(())
     }
 
@@ -169,6 +226,15 @@ impl Subject {
             }
             Part::Forward => drop(self.algorithm.evaluate(&self.batch, &context)?),
             Part::Update => drop(self.algorithm.train_step(&self.batch, &context)?),
+            Part::Optimiser => {
+                let gradients = self.gradients.iter().map(Tensor::shallow_clone).collect();
+                self.player.step(gradients, &self.step, None)?;
+            }
+            Part::Shared => {
+                for run in &mut self.shared {
+                    run.advance_apart()?;
+                }
+            }
         }
         Ok(())
     }
@@ -176,8 +242,9 @@ impl Subject {
     /// Waits until the device has done all that it was given.
     fn wait(&self) -> Result<()> {
         if self.device.is_cuda() {
-            self.run.rejoin()?;
-            self.logged.rejoin()?;
+            for run in [&self.run, &self.logged].into_iter().chain(&self.shared) {
+                run.rejoin()?;
+            }
             let _ = self.step.int64_value(&[]);
         }
         Ok(())
@@ -191,6 +258,27 @@ impl Subject {
         let (result, operators) = record(|| self.once(Part::Update))?;
         result?;
         Ok(operators.len())
+    }
+
+    /// Kernels, copies and fills of the captured step, once one is captured.
+    pub fn graph_nodes(&self) -> Option<usize> {
+        self.run.graph_nodes()
+    }
+
+    /// Most bytes held so far: on CUDA in tensors, by libtorch's allocator; on the CPU in this process, resident, nothing left out. Runs for
+    /// other parts than [`Part::Step`] are in it.
+    ///
+    /// # Errors
+    /// When it is not to be had.
+    pub fn peak_memory(&self) -> Result<u64> {
+        if let Device::Cuda(index) = self.device {
+            return Ok(u64::try_from(memory::cuda(index)?.peak_allocated)?);
+        }
+        let status = std::fs::read_to_string("/proc/self/status").context("/proc/self/status")?;
+        let line =
+            status.lines().find_map(|line| line.strip_prefix("VmHWM:")).context("/proc/self/status: no VmHWM")?;
+        let kilobytes: u64 = line.trim().trim_end_matches("kB").trim().parse().context("/proc/self/status: VmHWM")?;
+        Ok(1024 * kilobytes)
     }
 
     /// Writes what another program needs to take the same steps: `model.safetensors` (the parameters), `steps.safetensors` (of each of some

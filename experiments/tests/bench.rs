@@ -24,14 +24,22 @@ fn burgess() -> Value {
 fn every_part_of_a_step_is_timed() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = config(folder.path(), &burgess());
-    let output = binary("bench").arg(&file).args(["--steps", "2", "--repeats", "3", "--json"]).output().expect("run");
+    let output = binary("bench")
+        .arg(&file)
+        .args(["--steps", "2", "--repeats", "3", "--share", "2", "--json"])
+        .output()
+        .expect("run");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let found: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let (key, subject) = found.as_object().expect("an object").iter().next().expect("a configuration");
     assert!(key.contains("/burgess/") && key.ends_with("/cpu"), "{key}");
     // The network alone has twenty layers, forward and backward.
     assert!(subject["operators"].as_u64().expect("a number") > 100, "{subject}");
-    for part in ["step", "gather", "forward", "update", "logged"] {
+    assert!(
+        subject["peak_bytes"].as_u64().expect("a number") > 10_000_000 && subject["kernels"].is_null(),
+        "{subject}"
+    );
+    for part in ["step", "gather", "forward", "update", "optimiser", "logged", "shared"] {
         let times = subject["milliseconds"][part].as_array().unwrap_or_else(|| panic!("no {part} in {subject}"));
         assert!(
             times.len() == 3 && times.iter().all(|time| time.as_f64().expect("a number") > 0.0),
@@ -83,15 +91,23 @@ fn what_is_exported_is_a_whole_step() {
 fn orders_are_answered_in_seconds_and_others_refused() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = config(folder.path(), &burgess());
-    let output = binary("bench").arg(&file).arg("--serve").write_stdin("step 2\ngather 3\n").output().expect("run");
+    let output = binary("bench")
+        .arg(&file)
+        .arg("--serve")
+        .write_stdin("step 2\ngather 3\nmemory\nkernels\n")
+        .output()
+        .expect("run");
     let text = String::from_utf8(output.stdout).expect("text");
     let lines: Vec<&str> = text.lines().collect();
-    assert!(lines[0].starts_with("ready ") && lines.len() == 3, "{text}");
-    assert!(lines[1..].iter().all(|line| line.parse::<f64>().expect("seconds") > 0.0), "{text}");
+    assert!(lines[0].starts_with("ready ") && lines.len() == 5 && lines[4] == "none", "{text}");
+    assert!(lines[1..4].iter().all(|line| line.parse::<f64>().expect("seconds") > 0.0), "{text}");
     let output = binary("bench").arg(&file).arg("--serve").write_stdin("dance 2\n").output().expect("run");
     let line = String::from_utf8(output.stderr).expect("text");
     assert_eq!(output.status.code(), Some(2));
-    assert_eq!(line, "error: standard input: expected PART COUNT, such as `step 20`, got \"dance 2\"\n");
+    assert_eq!(
+        line,
+        "error: standard input: expected PART COUNT, such as `step 20`, memory or kernels, got \"dance 2\"\n"
+    );
     let line = refusal(binary("bench").arg(&file).args(["--set", "method={\"name\":\"dance\"}"]), 2);
     assert!(line.contains("method"), "{line}");
 }

@@ -6,7 +6,7 @@
 use crate::config::{Due, RunConfig};
 use crate::directory::RunDirectory;
 use crate::method::Method;
-use crate::trainer::Trainer;
+use crate::trainer::{Stepped, Trainer};
 use crate::world::World;
 use anyhow::Result;
 use elbo_core::Algorithm;
@@ -43,6 +43,8 @@ pub struct Run<M> {
     trainer: Trainer,
     /// On CUDA: where it computes while it is advanced apart, and where its steps are captured.
     stream: Option<Rc<Stream>>,
+    /// Kernels, copies and fills of the captured step.
+    graph_nodes: Option<usize>,
     curves: Curves,
     clock: Clock,
     /// Indices of the examples that the exact terms are computed from: all, or a fixed subset.
@@ -91,6 +93,9 @@ impl<M: Method> Run<M> {
         let stepped = self.trainer.train_one_batch(&self.data.train.images)?;
         self.clock.add(started.elapsed());
         if let Some(stepped) = stepped {
+            if let Stepped::Captured(nodes) = stepped {
+                self.graph_nodes = Some(nodes);
+            }
             self.notes.push(capturing::note(stepped, self.config.train.capture)?);
         }
 
@@ -165,6 +170,11 @@ impl<M: Method> Run<M> {
             following::compare(&self.trainer, &world)?;
         }
         Ok(())
+    }
+
+    /// How many kernels, copies and fills the captured step has; `None` while no step is captured.
+    pub fn graph_nodes(&self) -> Option<usize> {
+        self.graph_nodes
     }
 
     /// Updates done.

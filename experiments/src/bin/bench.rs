@@ -20,10 +20,11 @@ use std::process::ExitCode;
 /// Times the training steps of configurations, whole and in parts
 ///
 /// Parts: `step` is the runner's whole step; `gather` the batch from the resident data, `forward`
-/// networks and loss without gradients, `update` the algorithm's step on a batch that is there;
-/// `logged` is `step` with a log point every hundred. Repeats of all parts and configurations are
-/// interleaved. Bare times belong to the machine and the moment: `make bench` sets them beside
-/// PyTorch's, taken in turn with these.
+/// networks and loss without gradients, `update` the algorithm's step on a batch that is there,
+/// `optimiser` one update of the VAE's parameters, `logged` a step and a log point after it.
+/// `backward` is not timed: it is what is left of `update` without `forward` and `optimiser`.
+/// Repeats of all parts and configurations are interleaved. Bare times belong to the machine and
+/// the moment: `make bench` sets them beside PyTorch's, taken in turn with these.
 #[derive(Debug, Parser)]
 #[command(version, verbatim_doc_comment, after_help = EPILOGUE)]
 struct Arguments {
@@ -42,7 +43,11 @@ struct Arguments {
     /// Write parameters, batches, noise and losses of a few steps here, for another program to take the same ones
     #[arg(long, value_name = "DIRECTORY")]
     export: Option<PathBuf>,
-    /// Take orders from standard input: a line `PART COUNT` is answered by the seconds that so many took
+    /// Time so many runs of each configuration that share the device in one process, too: the part `shared`
+    #[arg(long, value_name = "K", value_parser = clap::value_parser!(u64).range(2..))]
+    share: Option<u64>,
+    /// Take orders from standard input: a line `PART COUNT` is answered by the seconds that so many took,
+    /// `memory` by the most bytes held so far, `kernels` by those of the captured step, or none
     #[arg(long, conflicts_with_all = ["export", "json"])]
     serve: bool,
     /// Print one JSON object on standard output, and everything else on standard error
@@ -70,7 +75,9 @@ fn run(arguments: &Arguments) -> Result<()> {
         for change in &arguments.set {
             change.apply(&mut config).map_err(|problem| anyhow::anyhow!("{origin}: --set {change}: {problem}"))?;
         }
-        subjects.push(Subject::new(&config, &origin)?);
+        let mut subject = Subject::new(&config, &origin)?;
+        subject.share(arguments.share.unwrap_or(0) as usize)?;
+        subjects.push(subject);
     }
     if let Some(folder) = &arguments.export {
         let [subject] = &mut subjects[..] else {
@@ -91,42 +98,61 @@ fn serve(subject: &mut Subject) -> Result<()> {
     println!("ready {}", subject.key());
     for line in std::io::stdin().lock().lines() {
         let line = line.context("standard input cannot be read")?;
-        let order = line.split_once(' ').and_then(|(part, count)| {
-            Some((Part::ALL.into_iter().find(|known| known.name() == part)?, count.trim().parse().ok()?))
-        });
-        let Some((part, count)) = order else {
-            return refuse("standard input", format!("expected PART COUNT, such as `step 20`, got {line:?}"));
-        };
-        println!("{}", subject.time(part, count)?);
+        match line.trim() {
+            "memory" => println!("{}", subject.peak_memory()?),
+            "kernels" => println!("{}", subject.graph_nodes().map_or("none".to_owned(), |nodes| nodes.to_string())),
+            order => {
+                let timed = order.split_once(' ').and_then(|(part, count)| {
+                    Some((Part::ALL.into_iter().find(|known| known.name() == part)?, count.trim().parse().ok()?))
+                });
+                let Some((part, count)) = timed else {
+                    let expected = "expected PART COUNT, such as `step 20`, memory or kernels";
+                    return refuse("standard input", format!("{expected}, got {order:?}"));
+                };
+                println!("{}", subject.time(part, count)?);
+            }
+        }
     }
     Ok(())
 }
 
 fn measure(subjects: &mut [Subject], arguments: &Arguments) -> Result<()> {
-    let mut times: Vec<[Vec<f64>; Part::ALL.len()]> = subjects.iter().map(|_| Default::default()).collect();
+    let parts = if arguments.share.is_some() { &Part::ALL[..] } else { &Part::ALONE[..] };
+    let mut times: Vec<Vec<Vec<f64>>> = subjects.iter().map(|_| vec![Vec::new(); parts.len()]).collect();
     for _ in 0..arguments.repeats {
         for (subject, times) in subjects.iter_mut().zip(&mut times) {
-            for (part, times) in Part::ALL.into_iter().zip(times.iter_mut()) {
+            for (&part, times) in parts.iter().zip(times.iter_mut()) {
                 times.push(1e3 * subject.time(part, arguments.steps)? / arguments.steps as f64);
             }
         }
     }
     let mut table = Table::new();
-    let parts = Part::ALL.map(Part::name);
-    table.load_style(terminal::STYLE).set_header(["", "operators"].into_iter().chain(parts));
+    let names = parts.iter().map(|part| part.name());
+    let more = ["backward", "operators", "kernels", "peak memory"];
+    table.load_style(terminal::STYLE).set_header([""].into_iter().chain(names).chain(more));
     let mut objects = Map::new();
     for (subject, times) in subjects.iter_mut().zip(&mut times) {
-        let operators = subject.operators()?;
-        let mut row = vec![subject.key().to_owned(), operators.to_string()];
-        let mut object = json!({ "operators": operators, "milliseconds": {} });
-        for (part, times) in Part::ALL.into_iter().zip(times) {
+        let (operators, kernels, memory) = (subject.operators()?, subject.graph_nodes(), subject.peak_memory()?);
+        let mut object =
+            json!({ "operators": operators, "kernels": kernels, "peak_bytes": memory, "milliseconds": {} });
+        for (part, times) in parts.iter().zip(times.iter()) {
             object["milliseconds"][part.name()] = json!(times);
-            row.push(format!("{:.2} ms", median(times)));
         }
+        let medians: Vec<f64> = times.iter_mut().map(|times| median(times)).collect();
+        let of = |wanted| parts.iter().position(|&part| part == wanted).map_or(f64::NAN, |index| medians[index]);
+        let backward = of(Part::Update) - of(Part::Forward) - of(Part::Optimiser);
+        let mut row = vec![subject.key().to_owned()];
+        row.extend(medians.iter().map(|median| format!("{median:.2} ms")));
+        row.push(format!("{backward:.2} ms"));
+        row.push(operators.to_string());
+        row.push(kernels.map_or("not captured".to_owned(), |kernels| kernels.to_string()));
+        row.push(format!("{} MB", memory / 1_000_000));
         objects.insert(subject.key().to_owned(), object);
         table.add_row(row);
     }
-    let text = format!("{}\nmedians of {} repeats of {} steps\n", table.trim_fmt(), arguments.repeats, arguments.steps);
+    let note = "backward: what is left of update without forward and optimiser";
+    let (repeats, steps) = (arguments.repeats, arguments.steps);
+    let text = format!("{}\nmedians of {repeats} repeats of {steps} steps; {note}\n", table.trim_fmt());
     let object = Value::Object(objects);
     Ok(terminal::present(&text, arguments.json.then_some(&object))?)
 }

@@ -94,7 +94,20 @@ impl<M: Method> Run<M> {
             curves.end(trainer.step(), Status::Finished)?;
         }
         let clock = Clock::new(earlier);
-        Ok(Self { config, directory, device, data, trainer, stream, curves, clock, subset, notes, world })
+        Ok(Self {
+            config,
+            directory,
+            device,
+            data,
+            trainer,
+            stream,
+            graph_nodes: None,
+            curves,
+            clock,
+            subset,
+            notes,
+            world,
+        })
     }
 }
 
