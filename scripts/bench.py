@@ -4,7 +4,7 @@
 
 BENCH is the built `bench`. For each configuration the first steps of both sides are compared by their losses, from equal parameters,
 batches and noise; then they take turns, in an order that is drawn anew for every repeat. Then each part of a step (the batch, networks and
-loss, the update, the optimiser), in the same way. On CUDA the adversarial methods are set beside themselves without a captured step, and
+loss, the update, the optimiser; the backward pass is what is left of the update), in the same way. On CUDA the adversarial methods are set beside themselves without a captured step, and
 eight runs that share the GPU beside one.
 
 Writes target/bench/comparison.json: every repeat of every side in milliseconds (`milliseconds`), the most bytes that each side held
@@ -143,14 +143,20 @@ class Comparison:
                     print(f"bench: {key}: pytorch-{name} takes the same first steps", file=sys.stderr)
                     sides[f"pytorch-{name}"] = Side([*script, *threads], self.environment)
         steps, repeats = self.arguments.steps, self.arguments.repeats
+        parts = {}
         for part in ["step", *PARTS]:
             takes = {
                 name: side
                 for name, side in sides.items()
                 if name == "elbo" or part == "step" or part in SIDES[name.removeprefix("pytorch-")]
             }
-            times = in_turn(takes, repeats, lambda _, side, part=part: side.milliseconds(part, steps))
-            ratios = {name: ratio(times[name], times["elbo"]) for name in takes if name != "elbo"}
+            parts[part] = in_turn(takes, repeats, lambda _, side, part=part: side.milliseconds(part, steps))
+        # Not timed: what is left of the update without the forward pass and the optimiser.
+        whole = [name for name in sides if name == "elbo" or SIDES[name.removeprefix("pytorch-")] == PARTS]
+        rest = [zip(*(parts[part][name] for part in ("update", "forward", "optimiser"))) for name in whole]
+        parts["backward"] = {name: [u - f - o for u, f, o in times] for name, times in zip(whole, rest)}
+        for part, times in parts.items():
+            ratios = {name: ratio(found, times["elbo"]) for name, found in times.items() if name != "elbo"}
             self.keep(f"{key}/{part}", times, ratios)
             self.tell(f"{key}/{part}: {repeats} repeats of {steps}, medians", times, ratios)
         self.logging(key, sides["elbo"])

@@ -51,7 +51,7 @@ verdict=0
 python3 scripts/compare_runs.py "$work/cpu" "$work/cuda" || verdict=1
 
 if [[ -f tests/tests/cuda.rs && -f .setup/stamp ]]; then
-    cargo test --release -p elbo-tests --test cuda --test capture --test ranks -- --nocapture || verdict=1
+    cargo test --release -p elbo-tests --test cuda --test capture --test bfloat16 --test ranks -- --nocapture || verdict=1
 fi
 if ((verdict == 0)); then echo "check-cuda: the GPU trains as the CPU does"; else echo "check-cuda: FAILED"; fi
 exit "$verdict"

@@ -3,7 +3,7 @@
 use elbo_native::testing::single_thread;
 use elbo_runner::Event;
 use elbo_tests::contract::check;
-use elbo_tests::{open, shipped, shrunk};
+use elbo_tests::{finish, open, shipped, shrunk};
 use serde_json::{Value, json};
 use tch::Kind;
 
@@ -40,11 +40,33 @@ fn first_step(config: &Value, precision: &str) -> Vec<(String, f64)> {
     scalars
 }
 
+/// On a GPU the networks are captured as they are: losses as operator by operator, to rounding.
+fn check_capture(config: &Value) {
+    let status = elbo_native::initialise();
+    if !status.is_loaded() || !tch::Cuda::is_available() {
+        println!("skipped: {status}");
+        return;
+    }
+    let losses = ["on", "off"].map(|capture| {
+        let mut config = config.clone();
+        config["device"] = json!("cuda");
+        config["precision"] = json!("bfloat16");
+        config["train"]["capture"] = json!(capture);
+        let folder = tempfile::tempdir().expect("a folder");
+        let mut run = open(&config, &folder.path().join("run"));
+        finish(&mut run);
+        assert_eq!(run.graph_nodes().is_some(), capture == "on");
+        let (_, loss) = run.latest().iter().find(|(tag, _)| tag == "train/loss").expect("a loss").clone();
+        loss
+    });
+    assert!((losses[0] - losses[1]).abs() < 0.02 * losses[1].abs(), "captured {}, single {}", losses[0], losses[1]);
+}
+
 #[test]
 fn every_method_trains_with_networks_in_bfloat16_as_in_float32_up_to_rounding() {
     single_thread();
     let kinds = kinds();
-    assert!(kinds.len() >= 20, "{} kinds", kinds.len());
+    assert!(kinds.len() >= 20 && kinds.iter().any(|(name, _)| name == "beta_tcvae_mnist"), "{} kinds", kinds.len());
     for (name, config) in kinds {
         let (exact, rounded) = (first_step(&config, "float32"), first_step(&config, "bfloat16"));
         let value =
@@ -60,6 +82,9 @@ fn every_method_trains_with_networks_in_bfloat16_as_in_float32_up_to_rounding() 
         }
         assert!(compared > 0, "{name}: {exact:?}");
         assert!(differ, "{name}: nothing was rounded");
+        if name == "beta_tcvae_mnist" {
+            check_capture(&config);
+        }
         let mut config = config;
         config["precision"] = json!("bfloat16");
         check(&format!("{name} in bfloat16"), &config);
