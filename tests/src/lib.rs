@@ -86,3 +86,18 @@ pub fn shipped() -> Vec<(String, Value)> {
     all.sort_by(|a, b| a.0.cmp(&b.0));
     all
 }
+
+/// One shipped configuration of each kind of method, posterior, network and critic, [`shrunk`].
+pub fn kinds() -> Vec<(String, Value)> {
+    let mut seen = Vec::new();
+    let mut kinds = Vec::new();
+    for (name, config) in shipped() {
+        let kind = ["/method/name", "/model/posterior", "/model/network", "/method/critic/network"]
+            .map(|pointer| config.pointer(pointer).cloned());
+        if !seen.contains(&kind) {
+            seen.push(kind);
+            kinds.push((name, shrunk(config)));
+        }
+    }
+    kinds
+}

@@ -3,24 +3,9 @@
 use elbo_native::testing::single_thread;
 use elbo_runner::Event;
 use elbo_tests::contract::check;
-use elbo_tests::{finish, open, shipped, shrunk};
+use elbo_tests::{finish, kinds, open};
 use serde_json::{Value, json};
 use tch::Kind;
-
-/// One shipped configuration of each kind of method, posterior and network, made small.
-fn kinds() -> Vec<(String, Value)> {
-    let mut seen = Vec::new();
-    let mut kinds = Vec::new();
-    for (name, config) in shipped() {
-        let kind = ["/method/name", "/model/posterior", "/model/network", "/method/critic/network"]
-            .map(|pointer| config.pointer(pointer).cloned());
-        if !seen.contains(&kind) {
-            seen.push(kind);
-            kinds.push((name, shrunk(config)));
-        }
-    }
-    kinds
-}
 
 /// The scalars of the first step, which are of the parameters before it.
 fn first_step(config: &Value, precision: &str) -> Vec<(String, f64)> {

@@ -6,7 +6,7 @@ use elbo_native::flags::{self, Flag};
 use elbo_native::testing::single_thread;
 use elbo_runner::run::Note;
 use elbo_runner::{Diverged, Run, RunConfig, RunOptions};
-use elbo_tests::{finish, open, refusal, shipped, shrunk};
+use elbo_tests::{finish, kinds, open, refusal, shipped, shrunk};
 use serde_json::{Value, json};
 use std::path::Path;
 use tch::{Cuda, Device, Kind, Tensor};
@@ -26,28 +26,17 @@ fn gpu() -> bool {
     false
 }
 
-/// One shipped configuration of each kind of method, posterior and network, made small, on the GPU.
-fn kinds() -> Vec<(String, Value)> {
-    let mut seen = Vec::new();
-    let mut all = Vec::new();
-    for (name, config) in shipped() {
-        let kind = (
-            config["method"]["name"].clone(),
-            config["model"]["posterior"].clone(),
-            config["model"]["network"].clone(),
-        );
-        if !seen.contains(&kind) {
-            seen.push(kind);
-            let mut config = shrunk(config);
-            config["device"] = json!("cuda");
-            config["train"]["steps"] = json!(STEPS);
-            config["train"]["log_every"] = json!(50);
-            config["train"]["evaluate_every"] = json!(0);
-            config["train"]["checkpoint_every"] = json!(STEPS / 2);
-            all.push((name, config));
-        }
+/// One shipped configuration of each kind, made small, on the GPU.
+fn kinds_on_cuda() -> Vec<(String, Value)> {
+    let mut kinds = kinds();
+    for (_, config) in &mut kinds {
+        config["device"] = json!("cuda");
+        config["train"]["steps"] = json!(STEPS);
+        config["train"]["log_every"] = json!(50);
+        config["train"]["evaluate_every"] = json!(0);
+        config["train"]["checkpoint_every"] = json!(STEPS / 2);
     }
-    all
+    kinds
 }
 
 /// Trains with `train.capture` as given; returns what the last checkpoint holds, generator included, and what was said of the capture.
@@ -95,7 +84,7 @@ fn captured_steps_equal_single_ones_for_every_method_where_a_gpu_is_present() {
     if !gpu() {
         return;
     }
-    for (name, config) in kinds() {
+    for (name, config) in kinds_on_cuda() {
         let folder = tempfile::tempdir().expect("a folder");
         let (captured, said) = train(&config, "on", &folder.path().join("captured"));
         assert!(said.iter().any(|text| text.contains("one CUDA graph of")), "{name}: {said:?}");
@@ -118,7 +107,8 @@ fn a_captured_run_resumes_where_a_gpu_is_present() {
     if !gpu() {
         return;
     }
-    let (name, config) = kinds().into_iter().find(|(_, config)| config["method"]["name"] == "beta-tcvae").expect("one");
+    let (name, config) =
+        kinds_on_cuda().into_iter().find(|(_, config)| config["method"]["name"] == "beta-tcvae").expect("one");
     let folder = tempfile::tempdir().expect("a folder");
     let whole = train(&config, "on", &folder.path().join("whole")).0;
     let directory = folder.path().join("broken");
@@ -145,7 +135,8 @@ fn a_captured_run_that_diverges_is_stopped_where_a_gpu_is_present() {
     if !gpu() {
         return;
     }
-    let (_, mut config) = kinds().into_iter().find(|(_, config)| config["method"]["name"] == "beta-vae").expect("one");
+    let (_, mut config) =
+        kinds_on_cuda().into_iter().find(|(_, config)| config["method"]["name"] == "beta-vae").expect("one");
     config["train"]["capture"] = json!("on");
     // After the recording: a learning rate that grows until a step is not finite.
     config["optimizer"] = json!({ "name": "adam",
@@ -165,7 +156,8 @@ fn runs_that_share_a_gpu_equal_those_that_do_not_where_a_gpu_is_present() {
     if !gpu() {
         return;
     }
-    let (name, config) = kinds().into_iter().find(|(_, config)| config["method"]["name"] == "beta-tcvae").expect("one");
+    let (name, config) =
+        kinds_on_cuda().into_iter().find(|(_, config)| config["method"]["name"] == "beta-tcvae").expect("one");
     let folder = tempfile::tempdir().expect("a folder");
     let seeded = |seed: u64| {
         let mut config = config.clone();
