@@ -5,7 +5,9 @@ use crate::files::write_atomically;
 use crate::weights::foreign;
 use anyhow::{Context, Result, bail};
 use elbo_core::NamedTensors;
+use elbo_core::config::refusal;
 use safetensors::tensor::{Dtype, SafeTensors, TensorView};
+use serde_json::Value;
 use std::collections::HashMap;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -190,7 +192,10 @@ impl Checkpoint {
     /// When it is missing or no number.
     pub fn counter(&self, name: &str) -> Result<u64> {
         let value = self.text(name)?;
-        value.parse().with_context(|| format!("{}: counter {name} is no number: {value}", self.file.display()))
+        value.parse().ok().with_context(|| {
+            let problem = refusal("a whole number", &Value::from(value));
+            format!("{}: metadata {name}: {}", self.file.display(), one_line(&problem))
+        })
     }
 
     /// Copies the tensors of these names into the live ones. Nothing is changed unless every one fits.

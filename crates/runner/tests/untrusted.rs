@@ -98,3 +98,18 @@ fn a_file_without_an_end_is_not_read_to_it() {
     let error = read_json(Path::new("/dev/zero")).expect_err("a refusal").to_string();
     assert_eq!(error, "/dev/zero: expected a JSON file of at most 1048576 bytes, got more");
 }
+
+/// Found by `make fuzz`: what stands in a counter's place was repeated as it was, and could steer a terminal.
+#[test]
+fn a_counter_that_is_no_number_cannot_steer_a_terminal_or_fill_it() {
+    single_thread();
+    let folder = tempfile::tempdir().expect("a folder");
+    let tensors = vec![("encoder.weight".to_owned(), Tensor::from_slice(&[1.0_f32]))];
+    for value in ["7\u{7f}\u{1b}[2J".to_owned(), "9".repeat(100_000)] {
+        let metadata = Metadata::from([("step".to_owned(), value)]);
+        let file = checkpoint::write(folder.path(), 7, &tensors, metadata).expect("written");
+        let error = format!("{:#}", Checkpoint::read(&file).expect("sound").counter("step").expect_err("a refusal"));
+        assert!(error.contains("step-7.safetensors: metadata step: expected a whole number, got \""), "{error:?}");
+        assert!(!error.chars().any(char::is_control) && error.len() < 400, "{error:?}");
+    }
+}
