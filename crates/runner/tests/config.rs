@@ -63,7 +63,7 @@ fn errors_name_file_field_and_what_was_expected() {
             "run.json: train.scores: expected at least one score, because score_every is not 0",
         ),
         (&["train.capture=maybe"], "run.json: train.capture: expected one of auto, on, off, got \"maybe\""),
-        (&["precision=float16"], "run.json: precision: expected one of float32, tf32, got \"float16\""),
+        (&["precision=float16"], "run.json: precision: expected one of float32, tf32, bfloat16, got \"float16\""),
         (&["device=gpu"], "run.json: device: expected auto, cpu, cuda or cuda:INDEX, got \"gpu\""),
         (
             &["data.source=cifar"],
