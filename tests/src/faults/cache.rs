@@ -42,12 +42,16 @@ fn mended(said: &[String], equal: bool, sound: bool) -> Result<(), String> {
     }
 }
 
-fn only_file(folder: &Path) -> Result<PathBuf, String> {
-    let mut files: Vec<PathBuf> =
-        fs::read_dir(folder).map_err(|error| error.to_string())?.flatten().map(|entry| entry.path()).collect();
+/// The one file in `folder` whose name begins so.
+fn only_file(folder: &Path, prefix: &str) -> Result<PathBuf, String> {
+    let entries = fs::read_dir(folder).map_err(|error| error.to_string())?.flatten();
+    let mut files: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+        .map(|entry| entry.path())
+        .collect();
     match (files.pop(), files.is_empty()) {
         (Some(file), true) => Ok(file),
-        _ => Err(format!("{}: expected one cache file", folder.display())),
+        _ => Err(format!("{}: expected one file {prefix}…", folder.display())),
     }
 }
 
@@ -65,7 +69,7 @@ pub(super) fn pictures(bench: &Bench) -> Verdict {
     let (expected, _) = load(&source, &cache)?;
     let all = Tensor::arange(expected.len(), (Kind::Int64, Device::Cpu));
     let expected = values(&expected, &all)?;
-    let file = only_file(&cache)?;
+    let file = only_file(&cache, "pictures-")?;
     let whole = fs::read(&file).map_err(|error| error.to_string())?;
     for number in 0..FILES {
         fs::write(&file, damaged(&whole, &mut chance)).map_err(|error| error.to_string())?;
@@ -80,8 +84,7 @@ pub(super) fn pictures(bench: &Bench) -> Verdict {
     let undisturbed = bench.path("picture-cache-undisturbed");
     succeed(bench.command(&config, &undisturbed).args(["--set", &data]))?;
     let expected = super::end(&undisturbed)?;
-    // Of this one command, whose other runs cache nothing: pictures alone do without being asked to.
-    let file = only_file(&bench.path("cache"))?;
+    let file = only_file(&bench.path("cache"), "pictures-")?;
     for number in 0..RUNS {
         fs::write(&file, damaged(&whole, &mut chance)).map_err(|error| error.to_string())?;
         let run = bench.path(&format!("picture-cache-{number}"));
@@ -101,7 +104,7 @@ pub(super) fn sprites(bench: &Bench) -> Verdict {
     let source = json!({ "source": "sprites", "batch_size": 64 });
     let cache = bench.path("sprite-cache");
     let (images, _) = load(&source, &cache)?;
-    let file = only_file(&cache)?;
+    let file = only_file(&cache, "sprites-")?;
     let length = fs::metadata(&file).map_err(|error| error.to_string())?.len();
     let sound = checksum(&file)?;
     let mut chance = Chance(6);
