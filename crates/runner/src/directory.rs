@@ -48,6 +48,10 @@ impl RunDirectory {
                     let entry = entry.file_name();
                     let ours = entry == LOCK || entry.to_string_lossy().starts_with(&format!(".{CONFIG}"));
                     if !ours {
+                        // Another process may have begun a run here since the look above: its config.json comes before all of these.
+                        if path.join(CONFIG).is_file() {
+                            return Ok(Found::Run);
+                        }
                         let message = "expected a new or empty directory, or a run's; found other files";
                         return Err(InputError::new(format!("{name}: {message}")));
                     }
