@@ -5,7 +5,7 @@ use elbo_core::NamedTensors;
 use elbo_core::initialisation::Initialiser;
 use elbo_core::layers::{Activation, Linear};
 use elbo_core::named::prefixed;
-use elbo_native::autocast;
+use elbo_native::{autocast, autocast_raw, widened};
 use tch::Tensor;
 
 /// The critic of Mescheder et al. 2017 on pictures (docs/mathematics.md §7).
@@ -64,12 +64,15 @@ impl InnerProductCritic {
 impl Critic for InnerProductCritic {
     fn log_ratio(&self, x: &Tensor, z: &Tensor) -> Tensor {
         let observed = autocast(|| self.observed_head.forward(&self.through(&self.observed, x)));
-        let latent = autocast(|| self.through(&self.latent, z));
+        let (latent, latent_term) = autocast_raw(|| {
+            let hidden = self.through(&self.latent, z);
+            (self.latent_head.forward(&hidden), self.latent_term.forward(&hidden))
+        });
         let features = observed.size()[1] - 1;
-        let product = observed.narrow(1, 0, features) * autocast(|| self.latent_head.forward(&latent));
+        let product = observed.narrow(1, 0, features) * widened(latent);
         product.sum_dim_intlist(-1, false, None)
             + observed.select(1, features)
-            + autocast(|| self.latent_term.forward(&latent)).squeeze_dim(-1)
+            + widened(latent_term).squeeze_dim(-1)
             + z.square().sum_dim_intlist(-1, false, None) * self.square
     }
 

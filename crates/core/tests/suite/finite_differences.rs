@@ -90,6 +90,9 @@ fn log_likelihoods_of_pictures() {
     let inputs = normals(8, &[&[2, 3, 2, 1, 2], &[]]);
     let x = normals(9, &[&[3, 2, 1, 2]])[0].sigmoid();
     check(|t| Likelihood::Bernoulli.log_likelihood(&x, &t[0]), &inputs[..1]);
+    // With respect to the picture as well, which a training step never asks for.
+    let both = [x.copy(), inputs[0].copy()];
+    check(|t| Likelihood::Bernoulli.log_likelihood(&t[0], &t[1]), &both);
     for family in [Likelihood::Gaussian, Likelihood::Laplace] {
         check(|t| family(Scale::Fixed(0.4)).log_likelihood(&x, &t[0]), &inputs[..1]);
         let learnt = |t: &[Tensor]| family(Scale::Learnt { log_scale: t[1].shallow_clone() }).log_likelihood(&x, &t[0]);

@@ -63,6 +63,39 @@ fn bernoulli_is_exact_and_its_gradient_finite_at_huge_logits() {
     assert_close(&density, &tensor_of(&case["loglik"]), 1e-15);
 }
 
+/// The sum over pixels has a gradient of its own: beside libtorch's gradient of the density per pixel, from −800 to 800, where a threshold
+/// of the softplus would show. Room for the rounding of `softplus(l) − l` at 60, next to which the threshold that libtorch has by itself is 2e-9 off.
+#[test]
+fn bernoulli_sum_and_gradient_are_those_of_the_pixels() {
+    single_thread();
+    for (kind, tolerance) in [(Kind::Float, 4e-6), (Kind::Double, 1e-14)] {
+        let spread = Tensor::linspace(-60.0, 60.0, 480, (Kind::Double, Device::Cpu));
+        let ends = vector(&[-800.0, -100.0, -39.9, -20.1, -1e-9, 0.0, 1e-9, 19.9, 20.1, 39.9, 100.0, 800.0]);
+        let logits = Tensor::cat(&[&spread, &ends], 0).to_kind(kind).reshape([3, 164, 1, 1, 1]).set_requires_grad(true);
+        for x in [0.0, 0.3, 1.0] {
+            let x = Tensor::full([164, 1, 1, 1], x, (kind, Device::Cpu));
+            let cotangent = Tensor::arange(3 * 164, (kind, Device::Cpu)).cos().reshape([3, 164]);
+            let gradient =
+                |value: &Tensor| Tensor::run_backward(&[(value * &cotangent).sum(None)], &[&logits], false, false);
+            let (summed, pixels) =
+                (Likelihood::Bernoulli.log_likelihood(&x, &logits), bernoulli_log_density(&x, &logits));
+            assert_close(&summed, &pixels.reshape([3, 164]), tolerance);
+            assert_close(&gradient(&summed)[0], &gradient(&pixels.reshape([3, 164]))[0], tolerance);
+        }
+    }
+}
+
+/// Clear words instead of a wrong second derivative.
+#[test]
+fn bernoulli_sum_is_differentiable_once() {
+    single_thread();
+    let logits = Tensor::zeros([1, 1, 2, 2], (Kind::Double, Device::Cpu)).set_requires_grad(true);
+    let x = Tensor::ones([1, 1, 2, 2], (Kind::Double, Device::Cpu));
+    let twice = Tensor::f_run_backward(&[Likelihood::Bernoulli.log_likelihood(&x, &logits)], &[&logits], true, true);
+    let refused = twice.expect_err("no second derivative").to_string();
+    assert!(refused.contains("a gradient by hand cannot be differentiated again"), "{refused}");
+}
+
 /// `Σ_x p(x|z)` over all 2⁴ pictures of 4 black or white pixels.
 #[test]
 fn bernoulli_sums_to_one_over_all_binary_pictures() {
