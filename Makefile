@@ -6,6 +6,7 @@ ARGS    ?=
 LOGDIR  ?= runs
 PORT    ?= 6006
 DATA    ?=
+BEFORE  ?=
 FUZZ_SECONDS ?= 600
 STEPS   ?= 200000
 
@@ -14,7 +15,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 # Another project's libtorch must not become this one's: the link .libtorch says which it is.
 unexport LIBTORCH LIBTORCH_LIB LIBTORCH_INCLUDE LIBTORCH_USE_PYTORCH LIBTORCH_STATIC
 .NOTPARALLEL:
-.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak check-slurm check-sweep
+.PHONY: help setup ready train test lint tensorboard fetch-data check-cuda check-ranks check-faults check-soak check-slurm check-sweep check-unchanged
 .PHONY: bench bench-cuda fuzz check-advisories doc clean distclean
 
 help: ## List these targets
@@ -61,15 +62,18 @@ check-ranks: ready ## Compare several processes with one, under the launchers th
 check-slurm: ## Run a 4-member sweep as a job array of a real Slurm on loopback; root on Debian
 	@scripts/check_slurm.sh
 
+check-unchanged: ready ## Compare 500 steps of every kind of method with those of BEFORE=COMMIT
+	@scripts/check_unchanged.sh "$(BEFORE)" $(ARGS)
+
 check-sweep: ## Run a 24-member sweep, kill it three times on its way, and count what is left
 	@scripts/check_sweep.sh
 
 bench: ready ## Time training steps beside the same steps in PyTorch, in turn (ELBO_TORCH_PYTHON=python with torch; ARGS=--alone without)
-	@cargo build --release -p elbo-experiments --bin bench
+	@cargo build --release -p elbo-experiments --bin bench --bin train
 	@.venv/bin/python scripts/bench.py target/release/bench $(ARGS)
 
 bench-cuda: ready ## The same on an NVIDIA GPU
-	@cargo build --release -p elbo-experiments --bin bench
+	@cargo build --release -p elbo-experiments --bin bench --bin train
 	@.venv/bin/python scripts/bench.py target/release/bench --device cuda --steps 200 $(ARGS)
 
 fuzz: ready ## Throw bytes at every reader for FUZZ_SECONDS=600 each, two at a time; ARGS=TARGET for some

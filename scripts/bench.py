@@ -1,17 +1,23 @@
 """`make bench`, `make bench-cuda`: elbo's training step beside the same step in PyTorch, in turn, in one run.
 
     python scripts/bench.py BENCH [--device cpu|cuda] [--threads N] [--repeats R] [--steps N] [--alone] [CONFIG …]
+    python scripts/bench.py BENCH … --beside FIELD=VALUE [CONFIG …]
+    python scripts/bench.py BENCH … --share K [CONFIG …]
 
-BENCH is the built `bench`. For each configuration the first steps of both sides are compared by their losses, from equal parameters,
-batches and noise; then they take turns, in an order that is drawn anew for every repeat. Then each part of a step (the batch, networks and
-loss, the update, the optimiser; the backward pass is what is left of the update), in the same way. On CUDA the adversarial methods are set beside themselves without a captured step, and
+BENCH is the built `bench`, with `train` beside it. For each configuration the first steps of both sides are compared by their losses, from
+equal parameters, batches and noise; then they take turns, in an order that is drawn anew for every repeat. Then each part of a step (the batch,
+networks and loss, the update, the optimiser; the backward pass is what is left of the update), in the same way, and the time from the start of
+`train` to the row of its first step in metrics.csv. On CUDA the adversarial methods are set beside themselves without a captured step, and
 eight runs that share the GPU beside one.
 
-Writes target/bench/comparison.json: every repeat of every side in milliseconds (`milliseconds`), the most bytes that each side held
+With --beside each configuration is compared with itself, a field of it changed (train.capture=off, precision=bfloat16); with --share K runs of
+it that share the device with one of them. Both work on any device, and leave PyTorch out.
+
+Writes target/bench/comparison.json (beside.json, share.json): every repeat of every side in milliseconds (`milliseconds`), the most bytes that each side held
 (`peak_bytes`), and under `ratios`, for `<method>/<network>/<batch>/<device>/<part>`, the median over repeats of the other side's time over
 elbo's in the same repeat: above 1, elbo is faster. `…/logging` is the part of the time that a log point every hundred steps takes (0.01:
 one per cent), from steps with a log point after each beside steps without. `…/shared` is steps a second of eight runs together over those
-of one.
+of one. `seconds` has every start of `train`.
 
 Environment: ELBO_TORCH_PYTHON, a Python with torch and safetensors (default: this one, if it has them).
 Exit codes: 0 measured, 1 the sides do not take the same steps, 2 a side cannot be run here.
@@ -25,6 +31,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -34,7 +41,6 @@ CAPTURED = ["experiments/configs/vae_gan_sprites.json", "experiments/configs/avb
 SHARED = 8
 # A part of dSprites: enough that no batch is in a cache, little enough to be there at once.
 SUBSET = '{"orientation":"0..40/4","position_x":"0..32/2","position_y":"0..32/2"}'
-SPRITES = f'data={{"source":"sprites","batch_size":64,"subset":{SUBSET}}}'
 PARTS = ["gather", "forward", "update", "optimiser"]
 # The parts of each side that are parts of its step. A graph is replayed as a whole.
 SIDES = {
@@ -87,6 +93,20 @@ def torch_python():
     return python
 
 
+def first_row(command, metrics, environment):
+    """Seconds until `metrics` has a row below its head."""
+    started = time.perf_counter()
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, env=environment)
+    while not (metrics.exists() and metrics.read_text(encoding="utf-8").count("\n") > 1):
+        if process.poll() is not None:
+            fail(2, (process.stderr.read().splitlines() or ["train ended before its first step"])[-1].removeprefix("error: "))
+        time.sleep(0.005)
+    seconds = time.perf_counter() - started
+    process.kill()
+    process.wait()
+    return seconds
+
+
 def in_turn(sides, repeats, measure):
     """`measure` of every side in every repeat, in an order drawn anew."""
     times = {name: [] for name in sides}
@@ -107,12 +127,16 @@ def ratio(theirs, ours):
 class Comparison:
     """What is measured, and how it is told."""
 
-    def __init__(self, arguments, environment):
+    def __init__(self, arguments, environment, written):
+        self.written = written
         self.arguments, self.environment = arguments, environment
         self.result = {"device": arguments.device, "threads": arguments.threads, "milliseconds": {}, "peak_bytes": {}}
-        self.result |= {"ratios": {}, "spread": {}}
+        self.result |= {"ratios": {}, "spread": {}, "seconds": {}}
 
     def command(self, config, *changes):
+        """On sprites, whatever the configuration is for."""
+        batch = json.loads(Path(config).read_text(encoding="utf-8"))["data"]["batch_size"]
+        changes = (f'data={{"source":"sprites","batch_size":{batch},"subset":{SUBSET}}}', *changes)
         changes = [word for change in (f"device={self.arguments.device}", *changes) for word in ("--set", change)]
         return [str(self.arguments.bench), config, *changes]
 
@@ -129,8 +153,7 @@ class Comparison:
             print(f"  {name:24} {statistics.median(repeats):9.3f} {unit}  {beside}")
 
     def beside_pytorch(self, config):
-        source = json.loads(Path(config).read_text(encoding="utf-8"))["data"]["source"]
-        command = self.command(config, *([f"data.subset={SUBSET}"] if source == "sprites" else []))
+        command = self.command(config)
         with tempfile.TemporaryDirectory() as folder:
             sides = {"elbo": Side([*command, "--serve"], self.environment)}
             key = sides["elbo"].ready[1]
@@ -169,8 +192,23 @@ class Comparison:
             self.result.setdefault("kernels", {})[key] = int(kernels)
         for side in sides.values():
             side.end()
-        if self.arguments.device == "cuda":
-            self.shared(key, command)
+        self.start(key, config)
+
+    def start(self, key, config):
+        """Seconds from the start of `train` to its first step's row, data as the configuration has them and in the cache."""
+        train = self.arguments.bench.resolve().parent / "train"
+        if not train.exists():
+            fail(2, f"{train}: not there; it is built with cargo build --release -p elbo-experiments --bin train")
+        changes = ["--set", f"device={self.arguments.device}", "--set", "train.log_every=1", "--quiet"]
+        seconds = []
+        # The first one may have to fill the cache.
+        for _ in range(1 + self.arguments.repeats):
+            with tempfile.TemporaryDirectory() as folder:
+                command = [train, config, "--run-dir", f"{folder}/run", *changes]
+                seconds.append(first_row(command, Path(folder) / "run/metrics.csv", self.environment))
+        self.result["seconds"][f"{key}/start"] = seconds[1:]
+        line = f"{statistics.median(seconds[1:]):.2f} s ({min(seconds[1:]):.2f} to {max(seconds[1:]):.2f}); the first time {seconds[0]:.2f} s"
+        print(f"\n{key}/start: from the start of train to its first step {line}")
 
     def logging(self, key, elbo):
         steps, repeats = self.arguments.steps, self.arguments.repeats
@@ -182,35 +220,34 @@ class Comparison:
         line = ", ".join(f"{100 * found[end]:.3f}%" for end in ("median", "lowest", "highest"))
         print(f"\n{key}/logging: a log point every hundred steps takes {line} of the time (median, lowest, highest)")
 
-    def shared(self, key, command):
-        elbo = Side([*command, "--share", str(SHARED), "--serve"], self.environment)
+    def shared(self, config, count):
+        elbo = Side([*self.command(config), "--share", str(count), "--serve"], self.environment)
+        key = elbo.ready[1]
         steps, repeats = self.arguments.steps, self.arguments.repeats
         both = {"one": "step", "shared": "shared"}
         times = in_turn(both, repeats, lambda _, part: elbo.milliseconds(part, steps))
         # A `shared` is a step of every run.
-        found = ratio([SHARED * one for one in times["one"]], times["shared"])
-        self.keep(f"{key}/shared", times, {f"{SHARED}-runs": found})
-        self.tell(f"{key}/shared: {SHARED} runs on one GPU, a step of each", times, {"shared": found})
+        found = ratio([count * one for one in times["one"]], times["shared"])
+        self.keep(f"{key}/shared", times, {f"{count}-runs": found})
+        self.tell(f"{key}/shared: {count} runs on one device, a step of each; steps a second together over one run's", times, {"shared": found})
         elbo.end()
 
-    def beside_itself(self, config):
-        """Captured beside operator by operator."""
-        captured = {"elbo": "train.capture=on", "elbo-uncaptured": "train.capture=off"}
-        sides = {
-            name: Side([*self.command(config, SPRITES, change), "--serve"], self.environment) for name, change in captured.items()
-        }
-        key = sides["elbo"].ready[1]
+    def beside_itself(self, config, change, names):
+        """As it is, and with a field changed; `names` are those of the two."""
+        sides = {name: Side([*self.command(config, *changes), "--serve"], self.environment) for name, changes in zip(names, ([], [change]))}
+        ours, theirs = sides
+        key = sides[ours].ready[1]
         times = in_turn(sides, self.arguments.repeats, lambda _, side: side.milliseconds("step", self.arguments.steps))
-        ratios = {"elbo-uncaptured": ratio(times["elbo-uncaptured"], times["elbo"])}
+        ratios = {theirs: ratio(times[theirs], times[ours])}
         self.keep(f"{key}/step", times, ratios)
-        self.tell(f"{key}/step: captured, and operator by operator", times, ratios)
+        self.tell(f"{key}/step: as it is, and with {change}", times, ratios)
         for side in sides.values():
             side.end()
 
     def write(self):
         folder = ROOT / "target/bench"
         folder.mkdir(parents=True, exist_ok=True)
-        written = folder / "comparison.json"
+        written = folder / self.written
         beside = written.with_suffix(".json.new")
         beside.write_text(json.dumps(self.result, indent=1) + "\n", encoding="utf-8")
         beside.rename(written)
@@ -226,17 +263,30 @@ def main():
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--alone", action="store_true", help="elbo without PyTorch")
+    parser.add_argument("--beside", metavar="FIELD=VALUE", help="each configuration beside itself with this change")
+    parser.add_argument("--share", type=int, metavar="K", help="K runs of each configuration in one process beside one run")
     arguments = parser.parse_intermixed_args()
     environment = dict(os.environ)
     if arguments.threads:
         environment["OMP_NUM_THREADS"] = str(arguments.threads)
     random.seed(1)
-    comparison = Comparison(arguments, environment)
-    for config in arguments.configs:
-        comparison.beside_pytorch(config)
-    if arguments.device == "cuda":
-        for config in CAPTURED:
-            comparison.beside_itself(config)
+    if arguments.beside:
+        comparison = Comparison(arguments, environment, "beside.json")
+        for config in arguments.configs:
+            comparison.beside_itself(config, arguments.beside, ("elbo", f"elbo-{arguments.beside}"))
+    elif arguments.share:
+        comparison = Comparison(arguments, environment, "share.json")
+        for config in arguments.configs:
+            comparison.shared(config, arguments.share)
+    else:
+        comparison = Comparison(arguments, environment, "comparison.json")
+        for config in arguments.configs:
+            comparison.beside_pytorch(config)
+        if arguments.device == "cuda":
+            for config in arguments.configs:
+                comparison.shared(config, SHARED)
+            for config in CAPTURED:
+                comparison.beside_itself(config, "train.capture=off", ("elbo", "elbo-uncaptured"))
     comparison.write()
 
 
