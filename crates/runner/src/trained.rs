@@ -33,6 +33,7 @@ pub struct TrainedRun {
 
 impl TrainedRun {
     /// Opens the run in `path` on `device` (default: where it was trained, or the CPU where that is not there).
+    /// From here on the whole process computes in float32, whatever the run was trained in: numbers of one run are to compare with another's.
     ///
     /// # Errors
     /// When there is no run, no checkpoint of it is whole, or its data are not to be had.
@@ -54,7 +55,7 @@ impl TrainedRun {
     }
 
     /// The model and data that the configuration file `config` describes, with `weights` from elsewhere, on `device` (default: the
-    /// configuration's).
+    /// configuration's). In float32, as [`TrainedRun::open`].
     ///
     /// # Errors
     /// When the configuration, the weights or the data do not fit.
@@ -100,8 +101,7 @@ impl TrainedRun {
     }
 }
 
-/// The model that the configuration describes, not yet trained. From here on the process computes in float32, whatever the run was trained
-/// in: numbers of one run are to compare with another's.
+/// The model that the configuration describes, not yet trained; the process computes in float32.
 fn model(config: &RunConfig<Value>, origin: &str, data: &Splits, device: Device) -> Result<Vae> {
     device::set_precision(Precision::Float32)?;
     let shape = data.train.images.shape();

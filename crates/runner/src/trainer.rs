@@ -123,7 +123,7 @@ impl Trainer {
         let x = images.gather(&indices, &self.noise);
         let context = BatchContext { step: &self.step_on_device, dataset_len: images.len(), noise: &self.noise };
         let scalars = self.algorithm.train_step(&x, &context)?;
-        let values = self.window.add(&scalars);
+        let values = self.window.add(&scalars)?;
         let bad = match scalars.non_finite() {
             Some(flag) => flag.shallow_clone(),
             None => values.isfinite().all().logical_not(),

@@ -1,6 +1,6 @@
 //! Means over a window of steps, kept on the device: one transfer a window.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use elbo_core::Scalars;
 use tch::{Device, Kind, Tensor};
 
@@ -21,16 +21,18 @@ impl Window {
 
     /// Adds one step's values: a concatenation and an addition, on the device. Returns the values as one vector. The host
     /// [`count`](Self::count)s apart, because a captured step runs this once and replays it often.
-    pub fn add(&mut self, scalars: &Scalars) -> Tensor {
-        if self.layout.is_empty() {
-            self.lay_out(scalars);
+    ///
+    /// # Errors
+    /// Other scalars than those of the window's steps so far, which may be of a checkpoint that another program wrote.
+    pub fn add(&mut self, scalars: &Scalars) -> Result<Tensor> {
+        if !self.is_of(scalars) {
+            self.lay_out(scalars)?;
         }
-        debug_assert_eq!(self.layout, layout(scalars), "a step must report the same scalars every time");
         let values: Vec<Tensor> = scalars.entries().iter().map(|(_, value)| value.reshape([-1])).collect();
         let values = Tensor::cat(&values, 0);
         // Sums in double precision; in place, so that the tensor's address stays.
         let _ = self.sums.g_add_(&values);
-        values
+        Ok(values)
     }
 
     /// Counts one step on the host. Once for each [`add`](Self::add), run or replayed.
@@ -38,9 +40,41 @@ impl Window {
         self.steps += 1;
     }
 
-    fn lay_out(&mut self, scalars: &Scalars) {
-        self.layout = layout(scalars);
+    fn is_of(&self, scalars: &Scalars) -> bool {
+        let entries = scalars.entries();
+        self.layout.len() == entries.len()
+            && self
+                .layout
+                .iter()
+                .zip(entries)
+                .all(|((name, length), (other, value))| name == other && *length == length_of(value))
+    }
+
+    /// For scalars that are not the window's: there must be no step in it.
+    fn lay_out(&mut self, scalars: &Scalars) -> Result<()> {
+        let new = layout(scalars);
+        if self.steps > 0 {
+            let differ = |one: &[(String, i64)], other: &[(String, i64)]| {
+                let missing = one.iter().filter(|entry| !other.contains(entry));
+                let shown = missing
+                    .map(|(name, length)| if *length == 0 { name.clone() } else { format!("{name} [{length}]") });
+                shown.collect::<Vec<_>>().join(", ")
+            };
+            let (gone, come) = (differ(&self.layout, &new), differ(&new, &self.layout));
+            let reason = match (gone.as_str(), come.as_str()) {
+                ("", "") => "they come in another order".to_owned(),
+                (gone, "") => format!("without {gone}"),
+                ("", come) => format!("with {come}"),
+                (gone, come) => format!("with {come} and without {gone}"),
+            };
+            bail!(
+                "a step reports other scalars than the steps since the last log point ({} of them): {reason}",
+                self.steps
+            );
+        }
+        self.layout = new;
         self.sums = Tensor::zeros([values(&self.layout)], (Kind::Double, self.device));
+        Ok(())
     }
 
     /// Steps since the last log point.
@@ -106,8 +140,12 @@ fn values(layout: &[(String, i64)]) -> i64 {
 }
 
 fn layout(scalars: &Scalars) -> Vec<(String, i64)> {
-    // A scalar has length 0 here and one value; a vector keeps its length, 1 included.
-    scalars.entries().iter().map(|(name, value)| (name.clone(), value.size().first().copied().unwrap_or(0))).collect()
+    scalars.entries().iter().map(|(name, value)| (name.clone(), length_of(value))).collect()
+}
+
+/// 0 for a scalar, which is one value; a vector's own length, 1 included.
+fn length_of(value: &Tensor) -> i64 {
+    value.size().first().copied().unwrap_or(0)
 }
 
 fn names(layout: &[(String, i64)]) -> Vec<String> {

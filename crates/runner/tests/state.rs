@@ -116,11 +116,11 @@ fn scalars(loss: f64, kl: [f64; 2]) -> Scalars {
 fn a_window_gives_means_by_name_and_goes_on_from_its_state() {
     single_thread();
     let mut window = Window::new(Device::Cpu);
-    let _ = window.add(&scalars(1.0, [10.0, 20.0]));
+    let _ = window.add(&scalars(1.0, [10.0, 20.0])).expect("added");
     window.count();
     let mut again = Window::restored(Device::Cpu, window.sums(), &window.describe(), window.steps()).expect("fits");
     for window in [&mut window, &mut again] {
-        let _ = window.add(&scalars(2.0, [30.0, 0.0]));
+        let _ = window.add(&scalars(2.0, [30.0, 0.0])).expect("added");
         window.count();
         let means = window.take().expect("means");
         let expected = [("loss", 1.5), ("kl_per_dimension/0", 20.0), ("kl_per_dimension/1", 10.0)];
@@ -128,6 +128,33 @@ fn a_window_gives_means_by_name_and_goes_on_from_its_state() {
         assert_eq!(window.steps(), 0);
     }
     assert!(Window::restored(Device::Cpu, window.sums(), "loss:0\n", 1).is_err());
+}
+
+/// As when a program that reports something new goes on with an older one's run: between log points its means would be of other values.
+#[test]
+fn a_window_takes_other_scalars_only_while_it_is_empty() {
+    single_thread();
+    let mut window = Window::new(Device::Cpu);
+    let _ = window.add(&scalars(1.0, [10.0, 20.0])).expect("added");
+    window.count();
+    let more = scalars(2.0, [30.0, 0.0]).with("capacity", &Tensor::from(0.5));
+    let shorter = Scalars::new().with("loss", &Tensor::from(1.0)).with("kl_per_dimension", &Tensor::from_slice(&[1.0]));
+    let turned =
+        Scalars::new().with("kl_per_dimension", &Tensor::from_slice(&[1.0, 2.0])).with("loss", &Tensor::from(1.0));
+    for (other, reason) in [
+        (&more, "with capacity"),
+        (&shorter, "with kl_per_dimension [1] and without kl_per_dimension [2]"),
+        (&turned, "they come in another order"),
+    ] {
+        let error = window.add(other).expect_err("other scalars").to_string();
+        let wanted = "a step reports other scalars than the steps since the last log point (1 of them)";
+        assert_eq!(error, format!("{wanted}: {reason}"));
+    }
+    assert_eq!(window.take().expect("means").len(), 3);
+    let _ = window.add(&more).expect("an empty window");
+    window.count();
+    let last = window.take().expect("means").pop().expect("values");
+    assert_eq!(last, ("capacity".to_owned(), 0.5));
 }
 
 #[test]
