@@ -52,8 +52,8 @@ pub struct Images {
 enum Storage {
     /// uint8 `[N, C, H, W]`, 255 is 1.
     Bytes(Tensor),
-    /// uint8 `[N, ceil(CHW / 8)]`, most significant bit first, and the eight masks `[8]` that unpack it.
-    Bits { packed: Tensor, masks: Tensor },
+    /// uint8 `[N, ceil(CHW / 8)]`, most significant bit first, and [`values_of_bytes`].
+    Bits { packed: Tensor, values: Tensor },
 }
 
 const MASKS: [u8; 8] = [128, 64, 32, 16, 8, 4, 2, 1];
@@ -94,8 +94,12 @@ impl Images {
         if packed.kind() != Kind::Uint8 || packed.numel() == 0 || size.len() != 2 || size[1] != shape.packed_bytes() {
             return Err(expected(&format!("uint8 [N, {}] for {shape}, not empty", shape.packed_bytes()), &packed));
         }
-        let masks = Tensor::from_slice(&MASKS).to_device(packed.device());
-        Ok(Self { shape, storage: Storage::Bits { packed, masks }, dynamic: false })
+        Ok(Self::of_bits(packed, shape))
+    }
+
+    fn of_bits(packed: Tensor, shape: ImageShape) -> Self {
+        let values = values_of_bytes(packed.device());
+        Self { shape, storage: Storage::Bits { packed, values }, dynamic: false }
     }
 
     /// The same images, drawn anew at every read: each value is 1 with the stored grey as its probability. Images that
@@ -108,9 +112,7 @@ impl Images {
     /// White where the stored grey is at least one half (128 of 255), black elsewhere; packed.
     pub fn binarized_by_threshold(self) -> Self {
         let Storage::Bytes(pixels) = &self.storage else { return self };
-        let packed = pack(self.len(), pixels, |part| part.ge(128));
-        let masks = Tensor::from_slice(&MASKS).to_device(packed.device());
-        Self { shape: self.shape, storage: Storage::Bits { packed, masks }, dynamic: false }
+        Self::of_bits(pack(self.len(), pixels, |part| part.ge(128)), self.shape)
     }
 
     /// Number of images.
@@ -155,8 +157,8 @@ impl Images {
     pub fn to_device(&self, device: Device) -> Result<Self, DataError> {
         let storage = match &self.storage {
             Storage::Bytes(pixels) => Storage::Bytes(moved(pixels, device)?),
-            Storage::Bits { packed, masks } => {
-                Storage::Bits { packed: moved(packed, device)?, masks: moved(masks, device)? }
+            Storage::Bits { packed, values } => {
+                Storage::Bits { packed: moved(packed, device)?, values: moved(values, device)? }
             }
         };
         Ok(Self { shape: self.shape, storage, dynamic: self.dynamic })
@@ -167,8 +169,8 @@ impl Images {
         let rows = rows.to_device(self.device());
         let storage = match &self.storage {
             Storage::Bytes(pixels) => Storage::Bytes(pixels.index_select(0, &rows)),
-            Storage::Bits { packed, masks } => {
-                Storage::Bits { packed: packed.index_select(0, &rows), masks: masks.shallow_clone() }
+            Storage::Bits { packed, values } => {
+                Storage::Bits { packed: packed.index_select(0, &rows), values: values.shallow_clone() }
             }
         };
         Self { shape: self.shape, storage, dynamic: self.dynamic }
@@ -187,12 +189,11 @@ impl Images {
                 let grey = pixels.index_select(0, indices).to_kind(Kind::Float) / 255.0;
                 if self.dynamic { noise.bernoulli(&grey) } else { grey }
             }
-            Storage::Bits { packed, masks } => {
-                let bits = packed.index_select(0, indices).unsqueeze(-1).bitwise_and_tensor(masks).ne(0);
-                bits.view([batch, -1])
-                    .narrow(1, 0, self.shape.pixels())
-                    .to_kind(Kind::Float)
-                    .reshape(self.shape.batch(batch))
+            Storage::Bits { packed, values } => {
+                // A byte is looked up whole: four times as fast as masking its bits, and one pass less.
+                let bytes = packed.index_select(0, indices).flatten(0, -1).to_kind(Kind::Int);
+                let bits = values.index_select(0, &bytes).view([batch, -1]);
+                bits.narrow(1, 0, self.shape.pixels()).reshape(self.shape.batch(batch))
             }
         }
     }
@@ -203,6 +204,13 @@ impl Images {
             Storage::Bits { packed, .. } => packed,
         }
     }
+}
+
+/// The eight values of each byte, most significant bit first: float32 `[256, 8]`.
+fn values_of_bytes(device: Device) -> Tensor {
+    let bits: Vec<f32> =
+        (0..=u8::MAX).flat_map(|byte| MASKS.map(|mask| f32::from(u8::from(byte & mask != 0)))).collect();
+    Tensor::from_slice(&bits).view([256, 8]).to_device(device)
 }
 
 /// Images a few thousand at a time, so that what is computed of them stays small beside them.
