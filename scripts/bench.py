@@ -129,6 +129,8 @@ class Comparison:
 
     def __init__(self, arguments, environment, written):
         self.written = written
+        # `on`, because `auto` would go on one operator after the other where it cannot capture.
+        self.captured = ["train.capture=on"] if arguments.device == "cuda" else []
         self.arguments, self.environment = arguments, environment
         self.result = {"device": arguments.device, "threads": arguments.threads, "milliseconds": {}, "peak_bytes": {}}
         self.result |= {"ratios": {}, "spread": {}, "seconds": {}}
@@ -153,7 +155,7 @@ class Comparison:
             print(f"  {name:24} {statistics.median(repeats):9.3f} {unit}  {beside}")
 
     def beside_pytorch(self, config):
-        command = self.command(config)
+        command = self.command(config, *self.captured)
         with tempfile.TemporaryDirectory() as folder:
             sides = {"elbo": Side([*command, "--serve"], self.environment)}
             key = sides["elbo"].ready[1]
@@ -221,7 +223,7 @@ class Comparison:
         print(f"\n{key}/logging: a log point every hundred steps takes {line} of the time (median, lowest, highest)")
 
     def shared(self, config, count):
-        elbo = Side([*self.command(config), "--share", str(count), "--serve"], self.environment)
+        elbo = Side([*self.command(config, *self.captured), "--share", str(count), "--serve"], self.environment)
         key = elbo.ready[1]
         steps, repeats = self.arguments.steps, self.arguments.repeats
         both = {"one": "step", "shared": "shared"}
@@ -232,9 +234,10 @@ class Comparison:
         self.tell(f"{key}/shared: {count} runs on one device, a step of each; steps a second together over one run's", times, {"shared": found})
         elbo.end()
 
-    def beside_itself(self, config, change, names):
-        """As it is, and with a field changed; `names` are those of the two."""
-        sides = {name: Side([*self.command(config, *changes), "--serve"], self.environment) for name, changes in zip(names, ([], [change]))}
+    def beside_itself(self, config, change, names, *ours):
+        """As it is, but for the fields in `ours`, and with a field changed; `names` are those of the two."""
+        changes = dict(zip(names, (ours, [change])))
+        sides = {name: Side([*self.command(config, *fields), "--serve"], self.environment) for name, fields in changes.items()}
         ours, theirs = sides
         key = sides[ours].ready[1]
         times = in_turn(sides, self.arguments.repeats, lambda _, side: side.milliseconds("step", self.arguments.steps))
@@ -286,7 +289,7 @@ def main():
             for config in arguments.configs:
                 comparison.shared(config, SHARED)
             for config in CAPTURED:
-                comparison.beside_itself(config, "train.capture=off", ("elbo", "elbo-uncaptured"))
+                comparison.beside_itself(config, "train.capture=off", ("elbo", "elbo-uncaptured"), *comparison.captured)
     comparison.write()
 
 
