@@ -1,6 +1,6 @@
 """`make bench`, `make bench-cuda`: elbo's training step beside the same step in PyTorch, in turn, in one run.
 
-    python scripts/bench.py BENCH [--device cpu|cuda] [--threads N] [--repeats R] [--steps N] [--alone] [CONFIG …]
+    python scripts/bench.py BENCH [--device cpu|cuda] [--threads N] [--repeats R] [--steps N] [--set FIELD=VALUE] [--alone] [CONFIG …]
     python scripts/bench.py BENCH … --beside FIELD=VALUE [CONFIG …]
     python scripts/bench.py BENCH … --share K [CONFIG …]
 
@@ -13,8 +13,8 @@ eight runs that share the GPU beside one.
 With --beside each configuration is compared with itself, a field of it changed (train.capture=off, precision=bfloat16); with --share K runs of
 it that share the device with one of them. Both work on any device, and leave PyTorch out.
 
-Writes target/bench/comparison.json (beside.json, share.json): every repeat of every side in milliseconds (`milliseconds`), the most bytes that each side held
-(`peak_bytes`), and under `ratios`, for `<method>/<network>/<batch>/<device>/<part>`, the median over repeats of the other side's time over
+Writes target/bench/comparison.json (beside.json, share.json): every repeat of every side in milliseconds (`milliseconds`), the most bytes that
+each side held (`peak_bytes`), and under `ratios`, for `<method>/<network>/<batch>/<device>/<part>`, the median over repeats of the other side's time over
 elbo's in the same repeat: above 1, elbo is faster. `…/logging` is the part of the time that a log point every hundred steps takes (0.01:
 one per cent), from steps with a log point after each beside steps without. `…/shared` is steps a second of eight runs together over those
 of one. `seconds` has every start of `train`.
@@ -41,6 +41,7 @@ CAPTURED = ["experiments/configs/vae_gan_sprites.json", "experiments/configs/avb
 SHARED = 8
 # A part of dSprites: enough that no batch is in a cache, little enough to be there at once.
 SUBSET = '{"orientation":"0..40/4","position_x":"0..32/2","position_y":"0..32/2"}'
+SPRITES = f'data={{"source":"sprites","batch_size":64,"subset":{SUBSET}}}'
 PARTS = ["gather", "forward", "update", "optimiser"]
 # The parts of each side that are parts of its step. A graph is replayed as a whole.
 SIDES = {
@@ -136,10 +137,11 @@ class Comparison:
         self.result |= {"ratios": {}, "spread": {}, "seconds": {}}
 
     def command(self, config, *changes):
-        """On sprites, whatever the configuration is for."""
-        batch = json.loads(Path(config).read_text(encoding="utf-8"))["data"]["batch_size"]
-        changes = (f'data={{"source":"sprites","batch_size":{batch},"subset":{SUBSET}}}', *changes)
-        changes = [word for change in (f"device={self.arguments.device}", *changes) for word in ("--set", change)]
+        """The configuration's own data, of dSprites a part."""
+        source = json.loads(Path(config).read_text(encoding="utf-8"))["data"]["source"]
+        subset = [f"data.subset={SUBSET}"] if source == "sprites" else []
+        changes = [f"device={self.arguments.device}", *subset, *self.arguments.set, *changes]
+        changes = [word for change in changes for word in ("--set", change)]
         return [str(self.arguments.bench), config, *changes]
 
     def keep(self, key, times, ratios):
@@ -201,7 +203,8 @@ class Comparison:
         train = self.arguments.bench.resolve().parent / "train"
         if not train.exists():
             fail(2, f"{train}: not there; it is built with cargo build --release -p elbo-experiments --bin train")
-        changes = ["--set", f"device={self.arguments.device}", "--set", "train.log_every=1", "--quiet"]
+        changes = [f"device={self.arguments.device}", "train.log_every=1", *self.arguments.set]
+        changes = [*(word for change in changes for word in ("--set", change)), "--quiet"]
         seconds = []
         # The first one may have to fill the cache.
         for _ in range(1 + self.arguments.repeats):
@@ -234,16 +237,15 @@ class Comparison:
         self.tell(f"{key}/shared: {count} runs on one device, a step of each; steps a second together over one run's", times, {"shared": found})
         elbo.end()
 
-    def beside_itself(self, config, change, names, *ours):
-        """As it is, but for the fields in `ours`, and with a field changed; `names` are those of the two."""
-        changes = dict(zip(names, (ours, [change])))
+    def beside_itself(self, config, changes, title):
+        """With the `changes` of each name, the first of which is elbo as it is."""
         sides = {name: Side([*self.command(config, *fields), "--serve"], self.environment) for name, fields in changes.items()}
         ours, theirs = sides
         key = sides[ours].ready[1]
         times = in_turn(sides, self.arguments.repeats, lambda _, side: side.milliseconds("step", self.arguments.steps))
         ratios = {theirs: ratio(times[theirs], times[ours])}
         self.keep(f"{key}/step", times, ratios)
-        self.tell(f"{key}/step: as it is, and with {change}", times, ratios)
+        self.tell(f"{key}/step: {title}", times, ratios)
         for side in sides.values():
             side.end()
 
@@ -266,6 +268,7 @@ def main():
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--steps", type=int, default=10)
     parser.add_argument("--alone", action="store_true", help="elbo without PyTorch")
+    parser.add_argument("--set", action="append", default=[], metavar="FIELD=VALUE", help="change a field of every configuration")
     parser.add_argument("--beside", metavar="FIELD=VALUE", help="each configuration beside itself with this change")
     parser.add_argument("--share", type=int, metavar="K", help="K runs of each configuration in one process beside one run")
     arguments = parser.parse_intermixed_args()
@@ -276,7 +279,8 @@ def main():
     if arguments.beside:
         comparison = Comparison(arguments, environment, "beside.json")
         for config in arguments.configs:
-            comparison.beside_itself(config, arguments.beside, ("elbo", f"elbo-{arguments.beside}"))
+            changed = {"elbo": [], f"elbo-{arguments.beside}": [arguments.beside]}
+            comparison.beside_itself(config, changed, f"as it is, and with {arguments.beside}")
     elif arguments.share:
         comparison = Comparison(arguments, environment, "share.json")
         for config in arguments.configs:
@@ -289,7 +293,8 @@ def main():
             for config in arguments.configs:
                 comparison.shared(config, SHARED)
             for config in CAPTURED:
-                comparison.beside_itself(config, "train.capture=off", ("elbo", "elbo-uncaptured"), *comparison.captured)
+                changed = {"elbo": [SPRITES, *comparison.captured], "elbo-uncaptured": [SPRITES, "train.capture=off"]}
+                comparison.beside_itself(config, changed, "captured, and one operator after the other")
     comparison.write()
 
 

@@ -116,6 +116,7 @@ def compare(before, after, control):
     if equal == len(before):
         return True, text
     points = farthest(before, after)
+    text += f" (not those of {', '.join(sorted({key[1] for key in before if before[key] != after[key]})[:4])})"
     step = max(points, key=lambda step: points[step][0])
     apart, tag = points[step]
     text += f", farthest {apart:.1e} apart: step {step}, {tag}, {before[step, tag]} and {after[step, tag]}"
